@@ -1,0 +1,229 @@
+#include "clients/cli/failure.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "clients/cli/words.h"
+
+namespace sendstep::cli {
+
+const char kExitCodesHelp[] =
+    "Exit codes:\n"
+    "  0  sent, valid, accepted\n"
+    "  1  unexpected failure\n"
+    "  2  wrong command line, or a file or variable that it names is missing\n"
+    "  3  the settings or the email are wrong\n"
+    "  4  refused for good\n"
+    "  5  failed for now, nothing was sent: try again later\n"
+    "  6  sent to some of the recipients only\n"
+    "  7  uncertain: the email may have been sent\n"
+    "  8  no sendstep server answers\n";
+
+namespace {
+
+using grpc::StatusCode;
+
+std::string Get(const Failure& failure, const std::string& key) {
+  const auto found = failure.details.metadata.find(key);
+  return found == failure.details.metadata.end() ? "" : found->second;
+}
+
+const char* CodeName(StatusCode code) {
+  static constexpr const char* kNames[] = {"OK",
+                                           "CANCELLED",
+                                           "UNKNOWN",
+                                           "INVALID_ARGUMENT",
+                                           "DEADLINE_EXCEEDED",
+                                           "NOT_FOUND",
+                                           "ALREADY_EXISTS",
+                                           "PERMISSION_DENIED",
+                                           "RESOURCE_EXHAUSTED",
+                                           "FAILED_PRECONDITION",
+                                           "ABORTED",
+                                           "OUT_OF_RANGE",
+                                           "UNIMPLEMENTED",
+                                           "INTERNAL",
+                                           "UNAVAILABLE",
+                                           "DATA_LOSS",
+                                           "UNAUTHENTICATED"};
+  const auto index = static_cast<size_t>(code);
+  return index < std::size(kNames) ? kNames[index] : "UNKNOWN";
+}
+
+ExitCode ExitCodeOf(StatusCode code) {
+  switch (code) {
+    case StatusCode::OK:
+      return ExitCode::kOk;
+    case StatusCode::INVALID_ARGUMENT:
+      return ExitCode::kInvalidInput;
+    case StatusCode::FAILED_PRECONDITION:
+      return ExitCode::kRefused;
+    case StatusCode::UNAVAILABLE:
+    case StatusCode::RESOURCE_EXHAUSTED:
+    case StatusCode::ABORTED:
+    case StatusCode::DEADLINE_EXCEEDED:
+      return ExitCode::kTryLater;
+    case StatusCode::DATA_LOSS:
+      return ExitCode::kUncertain;
+    default:
+      return ExitCode::kUnexpected;
+  }
+}
+
+// Codes that gRPC itself makes when a call breaks off midway.
+bool BrokeOff(StatusCode code) {
+  return code == StatusCode::UNAVAILABLE || code == StatusCode::DEADLINE_EXCEEDED ||
+         code == StatusCode::CANCELLED || code == StatusCode::UNKNOWN ||
+         code == StatusCode::INTERNAL;
+}
+
+std::string ReplyLine(const Failure& failure) {
+  std::string line;
+  for (const char* key : {"smtp_code", "enhanced_code", "reply"}) {
+    const std::string part = Shown(Get(failure, key));
+    if (!part.empty()) line += (line.empty() ? "" : " ") + part;
+  }
+  return line;
+}
+
+std::string RetryLine(const Failure& failure) {
+  const std::string retryable = Get(failure, "retryable");
+  if (retryable == "uncertain") return "may have been sent; another try may send it twice";
+  if (retryable == "false") return "no: the same request fails again";
+  if (retryable != "true" && failure.exit_code != ExitCode::kTryLater) return "";
+  if (!failure.details.retry_after) return "yes, later";
+  return "yes, in " + Took(*failure.details.retry_after);
+}
+
+std::string FaultLine(const std::string& fault) {
+  if (fault == "CONFIG") return "the step's settings or email";
+  if (fault == "PROVIDER") return "the mail provider, or the account there";
+  if (fault == "NETWORK") return "the network between sendstep and the provider";
+  if (fault == "CALLER") return "the caller of sendstep";
+  if (fault == "PLUGIN") return "sendstep or its operator";
+  return Shown(fault);
+}
+
+}  // namespace
+
+Failure FromStatus(const grpc::Status& status, Sends sends) {
+  Failure failure{status.error_code(), status.error_message(), {}, ExitCode::kUnexpected};
+  if (std::optional<plugin::Details> details = plugin::ParseDetails(status)) {
+    failure.details = *std::move(details);
+    failure.exit_code = ExitCodeOf(failure.code);
+  } else if (sends == Sends::kYes && BrokeOff(failure.code)) {
+    failure.exit_code = ExitCode::kUncertain;
+    failure.message = "the call broke off before sendstep answered (" + failure.message + ")";
+    failure.details.metadata = {{"retryable", "uncertain"}};
+  } else if (failure.code == StatusCode::UNAVAILABLE) {
+    failure.exit_code = ExitCode::kUnreachable;
+  } else {
+    failure.exit_code = ExitCodeOf(failure.code);
+  }
+  return failure;
+}
+
+Failure FromAnswer(const v1::Failure& answer) {
+  Failure failure;
+  failure.message = answer.message();
+  auto& metadata = failure.details.metadata;
+  const auto set = [&](const char* key, std::string value) {
+    if (!value.empty()) metadata[key] = std::move(value);
+  };
+  failure.details.reason = Word(answer.reason());
+  set("fault", Word(answer.fault()));
+  set("phase", LowerWord(answer.stage()));
+  set("retryable", LowerWord(answer.retryable()));
+  set("what_to_do", answer.what_to_do());
+  if (answer.has_reply()) {
+    set("smtp_code", std::to_string(answer.reply().code()));
+    set("enhanced_code", answer.reply().enhanced_code());
+    set("reply", answer.reply().text());
+  }
+  if (answer.has_retry_after()) {
+    failure.details.retry_after = std::chrono::milliseconds(
+        google::protobuf::util::TimeUtil::DurationToMilliseconds(answer.retry_after()));
+  }
+  if (!answer.doc_url().empty()) failure.details.links.push_back({"", answer.doc_url()});
+  switch (answer.retryable()) {
+    case v1::RETRYABLE_TRUE:
+      failure.code = StatusCode::UNAVAILABLE;
+      break;
+    case v1::RETRYABLE_UNCERTAIN:
+      failure.code = StatusCode::DATA_LOSS;
+      break;
+    default:
+      failure.code = StatusCode::FAILED_PRECONDITION;
+  }
+  failure.exit_code = ExitCodeOf(failure.code);
+  return failure;
+}
+
+Failure Unreachable(const std::string& address) {
+  Failure failure{StatusCode::UNAVAILABLE,
+                  "no sendstep server answers at " + address,
+                  {},
+                  ExitCode::kUnreachable};
+  failure.details.metadata = {
+      {"what_to_do", "Start one there with sendstepd, or name another with --server."}};
+  return failure;
+}
+
+Failure FromInput(const absl::Status& status) {
+  const bool content = absl::IsInvalidArgument(status);
+  return {StatusCode::INVALID_ARGUMENT,
+          std::string(status.message()),
+          {},
+          content ? ExitCode::kInvalidInput : ExitCode::kUsage};
+}
+
+std::string Explain(const Failure& failure, const std::string& headline, const Style& style) {
+  std::string text = style.Bad(headline) + ": " + Shown(failure.message) + "\n";
+  std::vector<std::vector<std::string>> rows;
+  const auto row = [&](const char* name, std::string value) {
+    if (!value.empty()) rows.push_back({name, std::move(value)});
+  };
+  for (const auto& violation : failure.details.violations) {
+    row("field",
+        Shown(violation.field + (violation.field.empty() ? "" : ": ") + violation.description));
+  }
+  row("server said", ReplyLine(failure));
+  row("reason", Shown(failure.details.reason));
+  row("stage", Shown(Get(failure, "phase")));
+  row("fault", FaultLine(Get(failure, "fault")));
+  row("what to do", Shown(Get(failure, "what_to_do")));
+  row("try again", RetryLine(failure));
+  row("message id", Shown(Get(failure, "message_id")));
+  for (const auto& link : failure.details.links) {
+    row("see", Shown(link.url + (link.description.empty() ? "" : "  " + link.description)));
+  }
+  return text + Table(rows, "  ");
+}
+
+std::string ToJson(const Failure& failure, const std::string& request_id) {
+  nlohmann::ordered_json json = {{"code", CodeName(failure.code)}, {"message", failure.message}};
+  if (!request_id.empty()) json["requestId"] = request_id;
+  const plugin::Details& details = failure.details;
+  if (!details.reason.empty()) json["reason"] = details.reason;
+  if (!details.metadata.empty()) json["metadata"] = details.metadata;
+  for (const auto& v : details.violations) {
+    json["violations"].push_back(
+        {{"field", v.field}, {"description", v.description}, {"reason", v.reason}});
+  }
+  if (details.retry_after) {
+    json["retryAfter"] = google::protobuf::util::TimeUtil::ToString(
+        google::protobuf::util::TimeUtil::MillisecondsToDuration(details.retry_after->count()));
+  }
+  for (const auto& link : details.links) {
+    json["links"].push_back({{"description", link.description}, {"url", link.url}});
+  }
+  json["exitCode"] = static_cast<int>(failure.exit_code);
+  return json.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace sendstep::cli

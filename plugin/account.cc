@@ -1,0 +1,300 @@
+#include "plugin/account.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "plugin/logging.h"
+#include "transport/base/address.h"
+
+namespace sendstep::plugin {
+namespace {
+
+using providers::Finding;
+using providers::Severity;
+
+constexpr std::string_view kSmtpField = "config.smtp";
+constexpr std::string_view kRelayField = "config.relay";
+constexpr size_t kMaxSecretFileBytes = 64 << 10;
+
+Finding Wrong(std::string field, std::string reason, std::string message, std::string hint = {}) {
+  return {Severity::kError,   std::move(field), std::move(reason),
+          std::move(message), std::move(hint),  {}};
+}
+
+providers::TlsChoice MapTls(v1::TlsMode mode) {
+  switch (mode) {
+    case v1::TLS_MODE_ON:
+      return providers::TlsChoice::kOn;
+    case v1::TLS_MODE_OFF:
+      return providers::TlsChoice::kOff;
+    case v1::TLS_MODE_STARTTLS:
+      return providers::TlsChoice::kStartTls;
+    case v1::TLS_MODE_IMPLICIT:
+      return providers::TlsChoice::kImplicit;
+    default:
+      return providers::TlsChoice::kUnset;
+  }
+}
+
+v1::TlsMode TlsModeOf(smtp::TlsPolicy policy) {
+  switch (policy) {
+    case smtp::TlsPolicy::kNone:
+      return v1::TLS_MODE_OFF;
+    case smtp::TlsPolicy::kImplicit:
+      return v1::TLS_MODE_IMPLICIT;
+    case smtp::TlsPolicy::kStartTls:
+      return v1::TLS_MODE_STARTTLS;
+  }
+  return v1::TLS_MODE_UNSPECIFIED;
+}
+
+providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
+  providers::SmtpConfig out;
+  out.provider = in.provider();
+  out.region = in.region();
+  out.host = in.host();
+  if (in.has_port()) out.port = in.port();
+  out.tls = MapTls(in.tls());
+  out.username = in.username();
+  out.domain = in.domain();
+  out.ca_pem = in.ca_pem();
+  out.insecure_skip_verify = in.insecure_skip_verify();
+  out.allow_plaintext_auth = in.allow_plaintext_auth();
+  out.default_from_email = in.default_from().email();
+  out.default_from_name = in.default_from().name();
+  return out;
+}
+
+// The operator's secret; nothing when the reference leads nowhere, which the log then says.
+std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay) {
+  switch (secret.source_case()) {
+    case v1::Secret::kValue:
+      return base::Secret(secret.value());
+    case v1::Secret::kEnv:
+      if (const char* value = std::getenv(secret.env().c_str())) return base::Secret(value);
+      Log(Level::kError, "secret_unavailable",
+          {{"relay", relay}, {"env", secret.env()}, {"why", std::string("not set")}});
+      return std::nullopt;
+    case v1::Secret::kFile: {
+      std::ifstream in(secret.file(), std::ios::binary);
+      std::string text(kMaxSecretFileBytes, '\0');
+      in.read(text.data(), static_cast<std::streamsize>(text.size()));
+      text.resize(static_cast<size_t>(in.gcount()));
+      if (!text.empty()) {
+        if (text.back() == '\n') text.pop_back();
+        if (!text.empty() && text.back() == '\r') text.pop_back();
+        base::Secret result(text);
+        base::Wipe(text);
+        return result;
+      }
+      Log(Level::kError, "secret_unavailable",
+          {{"relay", relay},
+           {"file", secret.file()},
+           {"why", std::string("not readable or empty")}});
+      return std::nullopt;
+    }
+    case v1::Secret::SOURCE_NOT_SET:
+      return base::Secret();
+  }
+  return base::Secret();
+}
+
+// What a caller may send: the value itself.
+base::Secret CallerSecret(const v1::Secret& secret, std::string_view field,
+                          std::vector<Finding>& findings) {
+  if (secret.has_env() || secret.has_file()) {
+    findings.push_back(
+        Wrong(absl::StrCat("config.smtp.", absl::string_view(field.data(), field.size()),
+                           secret.has_env() ? ".env" : ".file"),
+              "SECRET_REFERENCE_REFUSED", "A caller may not refer to a secret of the server.",
+              "Send the value, or name a relay of the operator."));
+  }
+  return base::Secret(secret.value());
+}
+
+Checked<AccountSource> CallerAccount(const v1::SmtpConfig& smtp) {
+  Checked<AccountSource> result;
+  result.value.config = MapSettings(smtp);
+  result.value.config.password = CallerSecret(smtp.password(), "password", result.findings);
+  result.value.config.oauth2_token =
+      CallerSecret(smtp.oauth2_token(), "oauth2_token", result.findings);
+  return result;
+}
+
+Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::Relay& relay) {
+  Checked<AccountSource> result;
+  AccountSource& source = result.value;
+  source.config = MapSettings(relay.smtp());
+  source.relay = name;
+  source.operator_relay = &relay;
+  std::optional<base::Secret> password = ReadSecret(relay.smtp().password(), name);
+  std::optional<base::Secret> token = ReadSecret(relay.smtp().oauth2_token(), name);
+  if (!password || !token) {
+    result.findings.push_back(
+        Wrong(std::string(kRelayField), "SECRET_UNAVAILABLE",
+              absl::StrCat("The secret of relay \"", name, "\" cannot be read."),
+              "The operator finds the reason in the server's log."));
+    return result;
+  }
+  source.config.password = *password;
+  source.config.oauth2_token = *token;
+  return result;
+}
+
+Checked<AccountSource> SandboxAccount() {
+  Checked<AccountSource> result;
+  result.value.config.provider = "sandbox";
+  result.value.config.default_from_email = kSandboxSender;
+  result.value.relay = "sandbox";
+  result.value.is_sandbox = true;
+  return result;
+}
+
+bool DomainAllowed(const relays::v1::Relay& relay, const std::string& domain) {
+  for (const std::string& allowed : relay.allowed_from_domains()) {
+    const auto ascii = base::ToAsciiDomain(allowed);
+    if (ascii && *ascii == domain) return true;
+  }
+  return false;
+}
+
+// On an operator's relay: may this address stand as sender?
+bool SenderAllowed(const AccountSource& source, const base::Address& sender) {
+  if (source.operator_relay == nullptr) return true;
+  if (DomainAllowed(*source.operator_relay, sender.domain())) return true;
+  const auto own = base::ParseAddress(source.config.default_from_email.empty()
+                                          ? source.config.username
+                                          : source.config.default_from_email);
+  return own && *own == sender;
+}
+
+Finding NotAllowed(std::string field, const AccountSource& source) {
+  return Wrong(
+      std::move(field), "SENDER_NOT_ALLOWED",
+      absl::StrCat("Relay \"", source.relay, "\" may not send as this address."),
+      "Leave it empty to use the relay's default sender, or ask the operator to allow the domain.");
+}
+
+struct SenderText {
+  std::string email, name, field;
+};
+
+SenderText SenderTextOf(const v1::Email& email, const AccountSource& source) {
+  const std::string prefix(source.relay.empty() ? kSmtpField : kRelayField);
+  if (!email.from().email().empty())
+    return {email.from().email(), email.from().name(), "email.from.email"};
+  // A name alone dresses the default sender.
+  const std::string& name =
+      email.from().name().empty() ? source.config.default_from_name : email.from().name();
+  if (!source.config.default_from_email.empty()) {
+    return {source.config.default_from_email, name, absl::StrCat(prefix, ".default_from.email")};
+  }
+  if (base::ParseAddress(source.config.username)) {
+    return {source.config.username, name, absl::StrCat(prefix, ".username")};
+  }
+  return {};
+}
+
+}  // namespace
+
+Checked<AccountSource> FindAccount(const v1::Config& config, const AccountCatalog& catalog) {
+  if (config.has_smtp()) return CallerAccount(config.smtp());
+  const std::string name = config.has_relay() ? config.relay() : catalog.relays->default_relay();
+  if (const relays::v1::Relay* relay = catalog.relays->Find(name))
+    return RelayAccount(name, *relay);
+  if (catalog.sandbox != nullptr && (name.empty() || name == "sandbox")) return SandboxAccount();
+  Checked<AccountSource> result;
+  if (config.has_relay()) {
+    result.findings.push_back(Wrong(std::string(kRelayField), "RELAY_UNKNOWN",
+                                    "This server has no relay of that name.",
+                                    "Describe lists the relays."));
+  } else {
+    result.findings.push_back(
+        Wrong("config", "NO_DEFAULT_RELAY",
+              "The request has no SMTP settings and this server has no default relay.",
+              "Set config.smtp, or ask the operator for a default relay."));
+  }
+  return result;
+}
+
+Checked<mime::Mailbox> ChooseSender(const v1::Email& email, const AccountSource& source) {
+  Checked<mime::Mailbox> result;
+  const SenderText text = SenderTextOf(email, source);
+  if (text.field.empty()) {
+    result.findings.push_back(Wrong("email.from.email", "FIELD_REQUIRED",
+                                    "The email has no sender.",
+                                    "Set email.from, or default_from in the SMTP settings."));
+    return result;
+  }
+  const auto address = base::ParseAddress(text.email);
+  if (!address) {
+    result.findings.push_back(Wrong(text.field, "ADDRESS_INVALID",
+                                    absl::StrCat("Sender: ", address.error().detail, ".")));
+    return result;
+  }
+  if (!SenderAllowed(source, *address)) result.findings.push_back(NotAllowed(text.field, source));
+  result.value.address = *address;
+  result.value.name = text.name;
+  if (email.envelope_sender().empty()) return result;
+  const auto envelope_sender = base::ParseAddress(email.envelope_sender());
+  // A malformed one is reported where the email is mapped.
+  if (envelope_sender && !SenderAllowed(source, *envelope_sender)) {
+    result.findings.push_back(NotAllowed("email.envelope_sender", source));
+  }
+  return result;
+}
+
+Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalog& catalog,
+                                const std::string& from_domain) {
+  providers::ResolveContext context;
+  context.from_domain = from_domain;
+  context.operator_ehlo_name = catalog.ehlo_name;
+  if (catalog.sandbox != nullptr) context.sandbox = catalog.sandbox->endpoint();
+  Checked<Account> result;
+  Account& account = result.value;
+  account.resolved = providers::Resolve(source.config, *catalog.registry, context);
+  account.relay = source.relay;
+  account.is_sandbox = source.is_sandbox;
+  for (Finding& finding : account.resolved.findings) {
+    if (!source.relay.empty()) {
+      finding.field = kRelayField;
+    } else {
+      finding.field = finding.field.empty() ? std::string(kSmtpField)
+                                            : absl::StrCat("config.smtp.", finding.field);
+    }
+  }
+  result.findings = account.resolved.findings;
+  return result;
+}
+
+v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& account) {
+  v1::SmtpConfig out;
+  const providers::Resolved& resolved = account.resolved;
+  if (resolved.profile != nullptr) out.set_provider(resolved.profile->id());
+  out.set_region(resolved.region);
+  out.set_host(resolved.settings.host);
+  out.set_port(resolved.settings.port);
+  out.set_tls(TlsModeOf(resolved.settings.tls.policy));
+  if (resolved.settings.credentials) {
+    const smtp::Credentials& credentials = *resolved.settings.credentials;
+    if (!credentials.username_is_secret && source.relay.empty())
+      out.set_username(credentials.username);
+    // Present but blank: there is one.
+    if (!credentials.password.empty()) out.mutable_password()->set_value("");
+    if (!credentials.oauth2_token.empty()) out.mutable_oauth2_token()->set_value("");
+  }
+  out.set_domain(resolved.settings.ehlo_name);
+  out.set_ca_pem(source.config.ca_pem);
+  out.set_insecure_skip_verify(source.config.insecure_skip_verify);
+  out.set_allow_plaintext_auth(source.config.allow_plaintext_auth);
+  if (!source.config.default_from_email.empty()) {
+    out.mutable_default_from()->set_email(source.config.default_from_email);
+    out.mutable_default_from()->set_name(source.config.default_from_name);
+  }
+  return out;
+}
+
+}  // namespace sendstep::plugin

@@ -1,0 +1,52 @@
+// What a request comes to once it has been checked: the values the use cases work on.
+#ifndef SENDSTEP_PLUGIN_COMMAND_H_
+#define SENDSTEP_PLUGIN_COMMAND_H_
+
+#include <string>
+#include <vector>
+
+#include "providers/finding.h"
+#include "providers/resolve.h"
+#include "transport/mime/message.h"
+#include "transport/smtp/envelope.h"
+
+namespace sendstep::plugin {
+
+// Whose SMTP account sends, resolved. Field paths of its findings are absolute
+// ("config.smtp.port").
+struct Account {
+  providers::Resolved resolved;
+  // The operator's relay that was used; empty: the caller's own settings.
+  std::string relay;
+  // The operator's default sandbox: any sender may be used, nothing leaves.
+  bool is_sandbox = false;
+};
+
+// One email with the account it leaves from. Use only when no finding is an error.
+struct SendCommand {
+  Account account;
+  mime::Message message;
+  smtp::Envelope envelope;
+  // One per recipient of the envelope, as the request spelled it.
+  std::vector<std::string> recipient_names;
+  // The engine's key; empty: none.
+  std::string request_id;
+};
+
+// A checked value, or what is wrong with it; warnings may accompany a good one.
+template <class T>
+struct Checked {
+  T value;
+  std::vector<providers::Finding> findings;
+
+  bool ok() const {
+    for (const providers::Finding& finding : findings) {
+      if (finding.severity == providers::Severity::kError) return false;
+    }
+    return true;
+  }
+};
+
+}  // namespace sendstep::plugin
+
+#endif  // SENDSTEP_PLUGIN_COMMAND_H_

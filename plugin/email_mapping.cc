@@ -1,0 +1,296 @@
+#include "plugin/email_mapping.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "plugin/limits.h"
+#include "transport/base/address.h"
+#include "transport/mime/compose.h"
+
+namespace sendstep::plugin {
+namespace {
+
+using providers::Finding;
+using providers::Severity;
+
+class Findings {
+ public:
+  void Wrong(std::string field, std::string reason, std::string message, std::string hint = {}) {
+    list.push_back({Severity::kError,
+                    std::move(field),
+                    std::move(reason),
+                    std::move(message),
+                    std::move(hint),
+                    {}});
+  }
+
+  // Text that a header carries, encoded where it is not ASCII.
+  bool CheckLine(const std::string& field, const std::string& text) {
+    if (text.size() > kMaxLineBytes) {
+      Wrong(field, "LIMIT_EXCEEDED", absl::StrCat("Longer than ", kMaxLineBytes, " bytes."));
+      return false;
+    }
+    if (base::HasControlCharacter(text)) {
+      Wrong(field, "CONTROL_CHARACTER", "Holds a line break, NUL or another control character.");
+      return false;
+    }
+    return true;
+  }
+
+  // Text that travels as it is: ASCII, in which nothing can be narrowed to a line break either.
+  bool CheckRaw(const std::string& field, const std::string& text) {
+    if (!CheckLine(field, text)) return false;
+    if (base::NarrowsToLineBreak(text)) {
+      Wrong(field, "CONTROL_CHARACTER",
+            "Holds a character that becomes a line break or NUL in 8 bits.");
+      return false;
+    }
+    if (!base::IsAscii(text)) {
+      Wrong(field, "FIELD_INVALID", "Only ASCII is possible here.");
+      return false;
+    }
+    return true;
+  }
+
+  std::vector<Finding> list;
+};
+
+std::string Indexed(std::string_view list, int index, std::string_view member = {}) {
+  std::string path =
+      absl::StrCat("email.", absl::string_view(list.data(), list.size()), "[", index, "]");
+  if (!member.empty()) absl::StrAppend(&path, ".", absl::string_view(member.data(), member.size()));
+  return path;
+}
+
+std::optional<mime::Mailbox> MapMailbox(const v1::Address& in, const std::string& field,
+                                        Findings& findings) {
+  if (in.email().empty()) {
+    findings.Wrong(field + ".email", "FIELD_REQUIRED", "The address is empty.");
+    return std::nullopt;
+  }
+  const bool name_ok = findings.CheckLine(field + ".name", in.name());
+  if (base::HasControlCharacter(in.email()) || base::NarrowsToLineBreak(in.email())) {
+    findings.Wrong(
+        field + ".email", "CONTROL_CHARACTER",
+        "Holds a line break, NUL or another control character, or one that becomes it in 8 bits.");
+    return std::nullopt;
+  }
+  const auto address = base::ParseAddress(in.email());
+  if (!address) {
+    findings.Wrong(field + ".email", "ADDRESS_INVALID",
+                   absl::StrCat("Not a mail address: ", address.error().detail, "."));
+    return std::nullopt;
+  }
+  if (!name_ok) return std::nullopt;
+  return mime::Mailbox{*address, in.name()};
+}
+
+using AddressList = google::protobuf::RepeatedPtrField<v1::Address>;
+
+std::vector<mime::Mailbox> MapList(const AddressList& in, std::string_view list,
+                                   Findings& findings) {
+  std::vector<mime::Mailbox> out;
+  for (int i = 0; i < in.size(); ++i) {
+    if (auto mailbox = MapMailbox(in[i], Indexed(list, i), findings))
+      out.push_back(std::move(*mailbox));
+  }
+  return out;
+}
+
+// "<id>" of "id" or "<id>"; nothing when it is no msg-id (RFC 5322 3.6.4).
+std::optional<std::string> MapMessageId(const std::string& text) {
+  std::string_view id = text;
+  if (id.starts_with('<') && id.ends_with('>')) id = id.substr(1, id.size() - 2);
+  const size_t at = id.find('@');
+  const bool clean = std::ranges::all_of(
+      id, [](char c) { return c > ' ' && c < 0x7f && c != '<' && c != '>' && c != ','; });
+  if (!clean || at == std::string_view::npos || at == 0 || at + 1 == id.size()) return std::nullopt;
+  return "<" + std::string(id) + ">";
+}
+
+void MapThread(const v1::Email& email, mime::Message& out, Findings& findings) {
+  const auto map = [&](const std::string& text, const std::string& field) -> std::string {
+    if (!findings.CheckRaw(field, text)) return {};
+    if (auto id = MapMessageId(text)) return *id;
+    findings.Wrong(field, "FIELD_INVALID", "Not a Message-ID: it looks like <id@domain>.");
+    return {};
+  };
+  if (!email.in_reply_to().empty()) out.in_reply_to = map(email.in_reply_to(), "email.in_reply_to");
+  if (email.references_size() > static_cast<int>(kMaxReferences)) {
+    findings.Wrong("email.references", "LIMIT_EXCEEDED",
+                   absl::StrCat("More than ", kMaxReferences, " references."));
+    return;
+  }
+  for (int i = 0; i < email.references_size(); ++i) {
+    out.references.push_back(map(email.references(i), Indexed("references", i)));
+  }
+}
+
+bool IsMediaType(std::string_view text) {
+  const std::string_view type = text.substr(0, text.find(';'));
+  const size_t slash = type.find('/');
+  const std::string bare(type);
+  return slash != std::string_view::npos && slash > 0 && slash + 1 < type.size() &&
+         std::ranges::none_of(absl::StripAsciiWhitespace(bare), [](char c) {
+           return c <= ' ' || c >= 0x7f ||
+                  std::string_view("()<>@,;:\\\"[]?=").find(c) != std::string_view::npos;
+         });
+}
+
+void MapAttachments(const v1::Email& email, mime::Message& out, Findings& findings) {
+  if (email.attachments_size() > static_cast<int>(kMaxAttachments)) {
+    findings.Wrong("email.attachments", "LIMIT_EXCEEDED",
+                   absl::StrCat("More than ", kMaxAttachments, " attachments."));
+    return;
+  }
+  std::set<std::string> content_ids;
+  for (int i = 0; i < email.attachments_size(); ++i) {
+    const v1::Attachment& in = email.attachments(i);
+    const auto field = [i](std::string_view member) { return Indexed("attachments", i, member); };
+    if (findings.CheckLine(field("filename"), in.filename()) &&
+        in.filename().find_first_of("/\\") != std::string::npos) {
+      findings.Wrong(field("filename"), "FIELD_INVALID", "A file name has no \"/\" and no \"\\\".");
+    }
+    if (!in.content_type().empty() && findings.CheckRaw(field("content_type"), in.content_type()) &&
+        !IsMediaType(in.content_type())) {
+      findings.Wrong(field("content_type"), "FIELD_INVALID",
+                     "Not a media type: it looks like application/pdf.");
+    }
+    std::string_view id = in.content_id();
+    if (id.starts_with('<') && id.ends_with('>')) id = id.substr(1, id.size() - 2);
+    if (!in.content_id().empty() && findings.CheckRaw(field("content_id"), in.content_id())) {
+      if (id.empty() || id.find_first_of(" <>\"\t") != std::string_view::npos) {
+        findings.Wrong(field("content_id"), "FIELD_INVALID",
+                       "A content id has no blanks, quotes or brackets.");
+      } else if (!content_ids.emplace(id).second) {
+        findings.Wrong(field("content_id"), "CONTENT_ID_DUPLICATE",
+                       "Another attachment has this content id.");
+      }
+    }
+    out.attachments.push_back({in.filename(), in.content_type(), in.content(), std::string(id)});
+  }
+}
+
+void MapHeaders(const v1::Email& email, mime::Message& out, Findings& findings) {
+  if (email.headers_size() > static_cast<int>(kMaxHeaders)) {
+    findings.Wrong("email.headers", "LIMIT_EXCEEDED",
+                   absl::StrCat("More than ", kMaxHeaders, " headers."));
+    return;
+  }
+  for (int i = 0; i < email.headers_size(); ++i) {
+    const v1::Header& in = email.headers(i);
+    const std::string name_field = Indexed("headers", i, "name");
+    if (in.name().empty()) {
+      findings.Wrong(name_field, "FIELD_REQUIRED", "The header has no name.");
+    } else if (base::HasControlCharacter(in.name()) || base::NarrowsToLineBreak(in.name())) {
+      findings.Wrong(name_field, "CONTROL_CHARACTER",
+                     "Holds a line break, NUL or another control character, or one that becomes it "
+                     "in 8 bits.");
+    } else if (!mime::IsHeaderName(in.name())) {
+      findings.Wrong(
+          name_field, "HEADER_REFUSED",
+          "A header's name is printable ASCII without blank and \":\", at most 76 characters.");
+    } else if (mime::IsReservedHeader(in.name())) {
+      findings.Wrong(name_field, "HEADER_REFUSED",
+                     "sendstep or the transport sets this header itself.",
+                     "Use the field of the email that it stands for.");
+    }
+    findings.CheckLine(Indexed("headers", i, "value"), in.value());
+    out.headers.push_back({in.name(), in.value()});
+  }
+}
+
+// A body may hold any line break, but no NUL (RFC 5322 2.3, RFC 2045 2.7).
+void CheckBody(const std::string& field, const std::string& body, Findings& findings) {
+  if (body.find('\0') != std::string::npos) {
+    findings.Wrong(field, "CONTROL_CHARACTER", "Holds a NUL.");
+  }
+}
+
+}  // namespace
+
+Checked<MappedRecipients> MapRecipients(const v1::Email& email) {
+  Findings findings;
+  Checked<MappedRecipients> result;
+  const size_t count = email.to_size() + email.cc_size() + email.bcc_size();
+  if (count == 0) {
+    findings.Wrong("email.to", "FIELD_REQUIRED", "The email has no recipient.");
+  } else if (count > kMaxRecipients) {
+    findings.Wrong("email.to", "LIMIT_EXCEEDED",
+                   absl::StrCat(count, " recipients; the limit is ", kMaxRecipients,
+                                " of To, Cc and Bcc together."));
+  } else {
+    MappedRecipients& out = result.value;
+    out.to = MapList(email.to(), "to", findings);
+    out.cc = MapList(email.cc(), "cc", findings);
+    const std::vector<mime::Mailbox> bcc = MapList(email.bcc(), "bcc", findings);
+    std::set<std::string> seen;
+    const auto add = [&](const std::vector<mime::Mailbox>& mapped, const AddressList& named) {
+      // A list with a fault is shorter than its source: nothing is sent then anyway.
+      if (mapped.size() != static_cast<size_t>(named.size())) return;
+      for (size_t i = 0; i < mapped.size(); ++i) {
+        if (!seen.insert(mapped[i].address.Spec()).second) continue;
+        out.envelope.push_back(mapped[i].address);
+        out.names.push_back(named[static_cast<int>(i)].email());
+      }
+    };
+    add(out.to, email.to());
+    add(out.cc, email.cc());
+    add(bcc, email.bcc());
+  }
+  result.findings = std::move(findings.list);
+  return result;
+}
+
+Checked<base::Address> MapEnvelopeSender(const v1::Email& email, const base::Address& from) {
+  Checked<base::Address> result{from, {}};
+  if (email.envelope_sender().empty()) return result;
+  Findings findings;
+  v1::Address wrapped;
+  wrapped.set_email(email.envelope_sender());
+  if (auto mailbox = MapMailbox(wrapped, "email.envelope_sender", findings)) {
+    result.value = mailbox->address;
+  }
+  for (Finding& finding : findings.list) finding.field = "email.envelope_sender";
+  result.findings = std::move(findings.list);
+  return result;
+}
+
+Checked<mime::Message> MapContent(const v1::Email& email) {
+  Findings findings;
+  Checked<mime::Message> result;
+  mime::Message& out = result.value;
+  findings.CheckLine("email.from.name", email.from().name());
+  findings.CheckLine("email.subject", email.subject());
+  out.subject = email.subject();
+  if (email.html().empty() && email.text().empty()) {
+    findings.Wrong("email.html", "FIELD_REQUIRED",
+                   "The email has no body: set html, text or both.");
+  }
+  CheckBody("email.html", email.html(), findings);
+  CheckBody("email.text", email.text(), findings);
+  out.html = email.html();
+  out.text = email.text();
+  out.reply_to = MapList(email.reply_to(), "reply_to", findings);
+  MapAttachments(email, out, findings);
+  MapHeaders(email, out, findings);
+  MapThread(email, out, findings);
+  result.findings = std::move(findings.list);
+  return result;
+}
+
+void CheckProviderLimits(const providers::Profile* profile, size_t count,
+                         std::vector<Finding>& findings) {
+  if (profile == nullptr || profile->max_recipients() == 0 || count <= profile->max_recipients())
+    return;
+  findings.push_back({Severity::kError, "email.to", "LIMIT_EXCEEDED",
+                      absl::StrCat(count, " recipients; ", profile->title(), " takes ",
+                                   profile->max_recipients(), " in one email."),
+                      "Send several emails.", profile->doc_url()});
+}
+
+}  // namespace sendstep::plugin

@@ -1,0 +1,340 @@
+#include "plugin/email_service.h"
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "plugin/account.h"
+#include "plugin/describe.h"
+#include "plugin/limits.h"
+#include "plugin/logging.h"
+#include "plugin/message_id.h"
+#include "plugin/request_mapping.h"
+#include "plugin/response_mapping.h"
+#include "plugin/rpc_call.h"
+#include "plugin/send_email.h"
+#include "plugin/status_details.h"
+#include "plugin/timeline.h"
+
+namespace sendstep::plugin {
+namespace {
+
+namespace asio = boost::asio;
+using providers::Finding;
+
+// No caller is authenticated yet: all are one tenant.
+constexpr std::string_view kTenant = "default";
+
+AccountCatalog CatalogOf(const Dependencies& deps) {
+  return {deps.registry, deps.relays, deps.sandbox, deps.ehlo_name};
+}
+
+// When the work must have ended so that the answer still reaches the caller.
+base::Deadline WorkDeadline(const grpc::CallbackServerContext& context) {
+  using std::chrono::milliseconds;
+  const auto given = context.deadline();
+  if (given == std::chrono::system_clock::time_point::max()) {
+    return base::Deadline::After(kDefaultDeadline);
+  }
+  const auto left =
+      std::chrono::duration_cast<milliseconds>(given - std::chrono::system_clock::now());
+  const milliseconds margin = std::max(kMinAnswerMargin, left * kAnswerMarginPercent / 100);
+  return base::Deadline::After(left - margin);
+}
+
+// One request in the metrics and in the log: counted from its start, told once at its end.
+class RequestRecord {
+ public:
+  RequestRecord(std::string method, const v1::Context& context, const std::string& request_id,
+                Metrics* metrics)
+      : method_(std::move(method)), metrics_(metrics) {
+    metrics_->RequestStarted(method_);
+    Add("method", method_);
+    AddGiven("request_id", request_id);
+    AddGiven("workflow_id", context.workflow_id());
+    AddGiven("run_id", context.run_id());
+    AddGiven("step_id", context.step_id());
+    if (context.attempt() != 0) Add("attempt", context.attempt());
+  }
+  RequestRecord(const RequestRecord&) = delete;
+  RequestRecord& operator=(const RequestRecord&) = delete;
+
+  ~RequestRecord() {
+    const auto took = base::Clock::now() - start_;
+    metrics_->RequestFinished(method_, outcome_, reason_);
+    metrics_->RequestTook(method_, took);
+    Add("outcome", outcome_);
+    AddGiven("reason", reason_);
+    Add("took_ms", std::chrono::duration<double, std::milli>(took).count());
+    Log(outcome_ == "uncertain" ? Level::kError : Level::kInfo, "request", fields_);
+  }
+
+  template <class T>
+  void Add(std::string_view key, T value) {
+    fields_.emplace_back(key, value);
+  }
+  void AddAccount(const Account& account) {
+    if (account.resolved.profile != nullptr) Add("provider", account.resolved.profile->id());
+    AddGiven("relay", account.relay);
+    AddGiven("host", account.resolved.settings.host);
+    Add("port", account.resolved.settings.port);
+  }
+  void Refused(const std::vector<Finding>& findings) {
+    outcome_ = "refused";
+    for (const Finding& finding : findings) {
+      if (finding.severity != providers::Severity::kError) continue;
+      reason_ = finding.reason;
+      Add("field", finding.field);
+      return;
+    }
+  }
+  void Failed(const base::Error& error, const providers::Explained& explained) {
+    outcome_ = error.error_class == base::ErrorClass::kUncertain ? "uncertain"
+               : error.cause == base::Cause::kCancelled          ? "cancelled"
+                                                                 : "failed";
+    reason_ = explained.reason;
+    Add("stage", base::StageName(error.stage));
+    AddGiven("detail", error.detail);
+    if (!error.reply) return;
+    Add("smtp_code", error.reply->code);
+    AddGiven("enhanced_code", error.reply->enhanced_code);
+  }
+  void Done(std::string outcome) { outcome_ = std::move(outcome); }
+
+ private:
+  void AddGiven(std::string_view key, const std::string& value) {
+    if (!value.empty()) Add(key, value);
+  }
+
+  std::string method_;
+  Metrics* metrics_;
+  base::Clock::time_point start_ = base::Clock::now();
+  std::string outcome_ = "failed";
+  std::string reason_ = "";
+  std::vector<Field> fields_;
+};
+
+grpc::Status InternalError(std::exception_ptr exception) {
+  try {
+    std::rethrow_exception(std::move(exception));
+  } catch (const std::exception& e) {
+    Log(Level::kError, "internal_error", {{"what", e.what()}});
+  } catch (...) {
+    Log(Level::kError, "internal_error", {});
+  }
+  return SimpleStatus(grpc::StatusCode::INTERNAL, "INTERNAL", providers::Fault::kPlugin,
+                      "uncertain", "sendstep failed.",
+                      "The operator finds the reason in the server's log.");
+}
+
+grpc::Status TooLate() {
+  return SimpleStatus(grpc::StatusCode::UNAVAILABLE, "DEADLINE_TOO_SHORT",
+                      providers::Fault::kCaller, "true",
+                      "The deadline leaves no time to send an email; nothing was sent.",
+                      "Give the call 30 seconds or more.");
+}
+
+grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, grpc::Status status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(std::move(status));
+  return reactor;
+}
+
+// A send as both methods see it.
+struct Sending {
+  std::string message_id;
+  Timeline timeline;
+  base::Result<SentEmail> result;
+};
+
+asio::awaitable<void> Send(const Dependencies& deps, const SendCommand& command,
+                           std::string_view space, base::Deadline deadline, RequestRecord& record,
+                           Sending& sending) {
+  record.AddAccount(command.account);
+  record.Add("recipients", command.envelope.recipients.size());
+  sending.message_id = MakeMessageId(deps.message_id_key, space, kTenant, command.request_id,
+                                     command.message.from.address.domain());
+  record.Add("message_id", sending.message_id);
+  sending.result =
+      co_await SendEmail(command, sending.message_id, deadline, *deps.mailer, sending.timeline);
+  if (!sending.result) co_return;
+  const smtp::DeliveryReport& report = sending.result->report;
+  deps.metrics->BytesSent(report.message_bytes);
+  const bool all = std::ranges::all_of(report.recipients, &base::RecipientOutcome::accepted);
+  record.Done(all ? "sent" : "partially_sent");
+  record.Add("bytes", report.message_bytes);
+  record.Add("smtp_code", report.final_reply.code);
+}
+
+Sending NewSending(const Dependencies& deps, bool keep_transcript) {
+  return {{}, Timeline(deps.metrics, keep_transcript), base::Error{}};
+}
+
+asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadline deadline,
+                                         const v1::ExecuteRequest& request,
+                                         v1::ExecuteResponse& response) {
+  RequestRecord record("Execute", request.context(), request.request_id(), deps.metrics);
+  const Checked<SendCommand> command = MapExecute(request, CatalogOf(deps));
+  if (!command.ok()) {
+    record.Refused(command.findings);
+    co_return FindingsStatus(command.findings);
+  }
+  Sending sending = NewSending(deps, /*keep_transcript=*/false);
+  co_await Send(deps, command.value, "execute", deadline, record, sending);
+  if (!sending.result) {
+    const base::Error& error = sending.result.error();
+    const providers::Explained explained =
+        providers::Explain(error, command.value.account.resolved);
+    record.Failed(error, explained);
+    co_return ErrorStatus(error, explained, command.value.recipient_names, sending.message_id);
+  }
+  response = SentResponse(command.value, *sending.result, sending.message_id, sending.timeline,
+                          command.findings);
+  co_return grpc::Status::OK;
+}
+
+void AddAcceptedSteps(const Account& account, bool all, v1::TestSendResponse& response) {
+  if (!all) response.add_next_steps("Correct the refused recipients; the others have the email.");
+  if (account.resolved.profile->id() == "sandbox") {
+    response.add_next_steps(
+        "The sandbox keeps the email and never lets it out: read it in its inbox.");
+    return;
+  }
+  for (const std::string& step : account.resolved.profile->after_accepted()) {
+    response.add_next_steps(step);
+  }
+  response.add_next_steps("Look into the recipient's mailbox, and into its spam folder.");
+}
+
+asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadline deadline,
+                                          const v1::TestSendRequest& request,
+                                          v1::TestSendResponse& response) {
+  RequestRecord record("TestSend", request.context(), request.request_id(), deps.metrics);
+  const Checked<SendCommand> command = MapTestSend(request, CatalogOf(deps));
+  if (!command.ok()) {
+    record.Refused(command.findings);
+    co_return FindingsStatus(command.findings);
+  }
+  const Account& account = command.value.account;
+  Sending sending = NewSending(deps, /*keep_transcript=*/true);
+  co_await Send(deps, command.value, "test", deadline, record, sending);
+  for (const Finding& finding : command.findings)
+    *response.add_diagnostics() = ToDiagnostic(finding);
+  AddChecks(sending.timeline, base::Stage::kData,
+            account.resolved.settings.tls.policy != smtp::TlsPolicy::kNone,
+            *response.mutable_checks());
+  for (const std::string& line : sending.timeline.transcript()) response.add_transcript(line);
+  if (!sending.result) {
+    const base::Error& error = sending.result.error();
+    const providers::Explained explained = providers::Explain(error, account.resolved);
+    record.Failed(error, explained);
+    *response.mutable_failure() = ToFailure(error, explained, command.value.recipient_names);
+    response.set_verdict(explained.message);
+    response.add_next_steps(explained.what_to_do);
+    co_return grpc::Status::OK;
+  }
+  response.set_accepted(true);
+  *response.mutable_result() = SentResponse(command.value, *sending.result, sending.message_id,
+                                            sending.timeline, command.findings);
+  const bool all = response.result().outcome() == v1::OUTCOME_SENT;
+  response.set_verdict(absl::StrCat(account.resolved.profile->title(), " accepted the email for ",
+                                    all ? "every recipient." : "some of the recipients."));
+  AddAcceptedSteps(account, all, response);
+  co_return grpc::Status::OK;
+}
+
+asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadline deadline,
+                                          const v1::ValidateConfigRequest& request,
+                                          v1::ValidateConfigResponse& response) {
+  RequestRecord record("ValidateConfig", request.context(), "", deps.metrics);
+  const Checked<ValidateCommand> command = MapValidate(request, CatalogOf(deps));
+  const ValidateCommand& value = command.value;
+  for (const Finding& finding : command.findings)
+    *response.add_diagnostics() = ToDiagnostic(finding);
+  *response.mutable_effective() = value.effective;
+  response.set_valid(command.ok());
+  if (!command.ok()) {
+    record.Refused(command.findings);
+    co_return grpc::Status::OK;
+  }
+  record.AddAccount(value.account);
+  record.Done("ok");
+  if (!value.connect) co_return grpc::Status::OK;
+  Timeline timeline(deps.metrics);
+  const providers::Resolved& resolved = value.account.resolved;
+  const auto checked =
+      co_await deps.mailer->Check(resolved.settings, value.envelope, deadline, timeline);
+  AddChecks(timeline, value.envelope ? base::Stage::kRcptTo : base::Stage::kAuth,
+            resolved.settings.tls.policy != smtp::TlsPolicy::kNone, *response.mutable_checks());
+  if (!checked) {
+    const providers::Explained explained = providers::Explain(checked.error(), resolved);
+    record.Failed(checked.error(), explained);
+    response.set_valid(false);
+    *response.mutable_failure() = ToFailure(checked.error(), explained, value.recipient_names);
+  }
+  co_return grpc::Status::OK;
+}
+
+}  // namespace
+
+EmailService::EmailService(Dependencies dependencies) : deps_(std::move(dependencies)) {}
+
+grpc::ServerUnaryReactor* EmailService::Describe(grpc::CallbackServerContext* context,
+                                                 const v1::DescribeRequest* /*request*/,
+                                                 v1::DescribeResponse* response) {
+  RequestRecord record("Describe", {}, "", deps_.metrics);
+  *response = plugin::Describe(CatalogOf(deps_));
+  record.Done("ok");
+  return Answer(context, grpc::Status::OK);
+}
+
+grpc::ServerUnaryReactor* EmailService::ValidateConfig(grpc::CallbackServerContext* context,
+                                                       const v1::ValidateConfigRequest* request,
+                                                       v1::ValidateConfigResponse* response) {
+  const base::Deadline deadline = WorkDeadline(*context);
+  if (deadline.Passed()) return Answer(context, TooLate());
+  return RpcCall::Start(
+      deps_.executor,
+      [this, deadline, request, response] {
+        return RunValidate(deps_, deadline, *request, *response);
+      },
+      InternalError);
+}
+
+grpc::ServerUnaryReactor* EmailService::Execute(grpc::CallbackServerContext* context,
+                                                const v1::ExecuteRequest* request,
+                                                v1::ExecuteResponse* response) {
+  const base::Deadline deadline = WorkDeadline(*context);
+  if (deadline.Passed()) return Answer(context, TooLate());
+  return RpcCall::Start(
+      deps_.executor,
+      [this, deadline, request, response] {
+        return RunExecute(deps_, deadline, *request, *response);
+      },
+      InternalError);
+}
+
+grpc::ServerUnaryReactor* EmailService::TestSend(grpc::CallbackServerContext* context,
+                                                 const v1::TestSendRequest* request,
+                                                 v1::TestSendResponse* response) {
+  const base::Deadline deadline = WorkDeadline(*context);
+  if (deadline.Passed()) return Answer(context, TooLate());
+  return RpcCall::Start(
+      deps_.executor,
+      [this, deadline, request, response] {
+        return RunTestSend(deps_, deadline, *request, *response);
+      },
+      InternalError);
+}
+
+grpc::ServerUnaryReactor* EmailService::GetExecution(grpc::CallbackServerContext* context,
+                                                     const v1::GetExecutionRequest* /*request*/,
+                                                     v1::GetExecutionResponse* /*response*/) {
+  return Answer(
+      context,
+      SimpleStatus(grpc::StatusCode::UNIMPLEMENTED, "NO_LEDGER", providers::Fault::kPlugin, "false",
+                   "This server keeps no ledger of request ids.", "Keep the answer of Execute."));
+}
+
+}  // namespace sendstep::plugin

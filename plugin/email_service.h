@@ -1,0 +1,60 @@
+// The gRPC service: each method starts one coroutine on an Asio strand and answers when it ends.
+// What a method does is in the use cases (send_email.h, validate_config.h, describe.h); this file
+// is the door.
+//
+// Threads: gRPC calls in from its own threads, which never block here; coroutines run on
+// `executor`. Lifetime: everything in Dependencies outlives the service; the service outlives the
+// gRPC server.
+#ifndef SENDSTEP_PLUGIN_EMAIL_SERVICE_H_
+#define SENDSTEP_PLUGIN_EMAIL_SERVICE_H_
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "plugin/metrics.h"
+#include "plugin/relays.h"
+#include "protos/sendstep/v1/email_action.grpc.pb.h"
+#include "providers/registry.h"
+#include "providers/sandbox/sandbox.h"
+#include "transport/base/secret.h"
+#include "transport/net/mailer.h"
+
+namespace sendstep::plugin {
+
+struct Dependencies {
+  boost::asio::any_io_executor executor;
+  const providers::Registry* registry = nullptr;
+  const Relays* relays = nullptr;
+  net::Mailer* mailer = nullptr;
+  const providers::Sandbox* sandbox = nullptr;  // null: none
+  Metrics* metrics = nullptr;
+  std::string ehlo_name;        // the operator's; empty: none
+  base::Secret message_id_key;  // 32 bytes
+};
+
+class EmailService final : public v1::EmailAction::CallbackService {
+ public:
+  explicit EmailService(Dependencies dependencies);
+
+  grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
+                                     const v1::DescribeRequest* request,
+                                     v1::DescribeResponse* response) override;
+  grpc::ServerUnaryReactor* ValidateConfig(grpc::CallbackServerContext* context,
+                                           const v1::ValidateConfigRequest* request,
+                                           v1::ValidateConfigResponse* response) override;
+  grpc::ServerUnaryReactor* Execute(grpc::CallbackServerContext* context,
+                                    const v1::ExecuteRequest* request,
+                                    v1::ExecuteResponse* response) override;
+  grpc::ServerUnaryReactor* TestSend(grpc::CallbackServerContext* context,
+                                     const v1::TestSendRequest* request,
+                                     v1::TestSendResponse* response) override;
+  grpc::ServerUnaryReactor* GetExecution(grpc::CallbackServerContext* context,
+                                         const v1::GetExecutionRequest* request,
+                                         v1::GetExecutionResponse* response) override;
+
+ private:
+  Dependencies deps_;
+};
+
+}  // namespace sendstep::plugin
+
+#endif  // SENDSTEP_PLUGIN_EMAIL_SERVICE_H_

@@ -1,0 +1,79 @@
+#include "plugin/relays.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "plugin/yaml_message.h"
+#include "transport/base/address.h"
+
+namespace sendstep::plugin {
+namespace {
+
+bool IsRelayName(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
+absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay) {
+  const std::string where = absl::StrCat("relays.", name);
+  if (!IsRelayName(name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, ": a relay's name has lower case letters, digits, \"-\" and \"_\""));
+  }
+  if (relay.smtp().has_default_from()) {
+    const auto sender = base::ParseAddress(relay.smtp().default_from().email());
+    if (!sender) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ".smtp.default_from.email: ", sender.error().detail));
+    }
+  }
+  for (const std::string& domain : relay.allowed_from_domains()) {
+    const auto ascii = base::ToAsciiDomain(domain);
+    if (!ascii) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ".allowed_from_domains: ", ascii.error().detail));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Relays> Relays::Load(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  if (!in) return absl::NotFoundError(absl::StrCat(file.string(), ": cannot be read"));
+  Relays relays;
+  if (absl::Status status = YamlToMessage(text.str(), file.string(), relays.file_); !status.ok()) {
+    return status;
+  }
+  for (const auto& [name, relay] : relays.file_.relays()) {
+    if (absl::Status status = CheckRelay(name, relay); !status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(file.string(), ": ", status.message()));
+    }
+  }
+  const std::string& chosen = relays.file_.default_relay();
+  if (!chosen.empty() && relays.Find(chosen) == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file.string(), ": default_relay: there is no relay \"", chosen, "\""));
+  }
+  return relays;
+}
+
+const relays::v1::Relay* Relays::Find(std::string_view name) const {
+  const auto found = file_.relays().find(std::string(name));
+  return found == file_.relays().end() ? nullptr : &found->second;
+}
+
+std::vector<std::string> Relays::Names() const {
+  std::vector<std::string> names;
+  for (const auto& entry : file_.relays()) names.push_back(entry.first);
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace sendstep::plugin

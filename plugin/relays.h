@@ -1,0 +1,39 @@
+// The operator's relays: named SMTP accounts, read once from a YAML or JSON file
+// (protos/sendstep/relays/v1/relays.proto). Secrets are references that are looked up at each use,
+// so that a rotated password needs no restart.
+//
+// Threads: immutable after loading.
+#ifndef SENDSTEP_PLUGIN_RELAYS_H_
+#define SENDSTEP_PLUGIN_RELAYS_H_
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "protos/sendstep/relays/v1/relays.pb.h"
+
+namespace sendstep::plugin {
+
+class Relays {
+ public:
+  // No relays; the sandbox is the default where there is one.
+  Relays() = default;
+
+  // InvalidArgument names the file and what is wrong in it: unknown fields, a default that does not
+  // exist, a bad name, a default_from or domain that is malformed.
+  static absl::StatusOr<Relays> Load(const std::filesystem::path& file);
+
+  // Null: no such relay.
+  const relays::v1::Relay* Find(std::string_view name) const;
+  const std::string& default_relay() const { return file_.default_relay(); }
+  std::vector<std::string> Names() const;
+
+ private:
+  relays::v1::RelaysFile file_;
+};
+
+}  // namespace sendstep::plugin
+
+#endif  // SENDSTEP_PLUGIN_RELAYS_H_

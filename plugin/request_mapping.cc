@@ -1,0 +1,180 @@
+#include "plugin/request_mapping.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "plugin/email_mapping.h"
+#include "plugin/limits.h"
+
+namespace sendstep::plugin {
+namespace {
+
+using providers::Finding;
+using providers::Severity;
+
+void Append(std::vector<Finding>& to, std::vector<Finding> from) {
+  std::ranges::move(from, std::back_inserter(to));
+}
+
+Finding Wrong(std::string field, std::string reason, std::string message) {
+  return {Severity::kError, std::move(field), std::move(reason), std::move(message), {}, {}};
+}
+
+void CheckRequestId(const std::string& id, std::vector<Finding>& findings) {
+  if (id.size() > kMaxRequestIdBytes) {
+    findings.push_back(Wrong("request_id", "LIMIT_EXCEEDED",
+                             absl::StrCat("Longer than ", kMaxRequestIdBytes, " bytes.")));
+  }
+  if (!std::ranges::all_of(id, [](char c) { return c > ' ' && c < 0x7f; })) {
+    findings.push_back(
+        Wrong("request_id", "FIELD_INVALID", "Only printable ASCII without blanks."));
+  }
+}
+
+void CheckContext(const v1::Context& context, std::vector<Finding>& findings) {
+  const std::pair<const char*, const std::string*> fields[] = {
+      {"context.workflow_id", &context.workflow_id()},
+      {"context.run_id", &context.run_id()},
+      {"context.step_id", &context.step_id()}};
+  for (const auto& [field, value] : fields) {
+    if (value->size() > kMaxContextBytes) {
+      findings.push_back(Wrong(field, "LIMIT_EXCEEDED",
+                               absl::StrCat("Longer than ", kMaxContextBytes, " bytes.")));
+    }
+  }
+}
+
+Checked<SendCommand> MapSend(const v1::Config& config, const v1::Email& email,
+                             const std::string& request_id, const v1::Context& context,
+                             const AccountCatalog& catalog) {
+  Checked<SendCommand> result;
+  std::vector<Finding>& findings = result.findings;
+  SendCommand& command = result.value;
+  CheckRequestId(request_id, findings);
+  CheckContext(context, findings);
+  command.request_id = request_id;
+
+  Checked<MappedRecipients> recipients = MapRecipients(email);
+  Checked<mime::Message> content = MapContent(email);
+  Checked<AccountSource> source = FindAccount(config, catalog);
+  const bool source_ok = source.ok();
+  Append(findings, std::move(source.findings));
+  if (source_ok) {
+    Checked<mime::Mailbox> sender = ChooseSender(email, source.value);
+    content.value.from = sender.value;
+    const bool sender_ok = sender.ok();
+    Append(findings, std::move(sender.findings));
+    Checked<Account> account =
+        ResolveAccount(source.value, catalog, sender_ok ? sender.value.address.domain() : "");
+    command.account = std::move(account.value);
+    Append(findings, std::move(account.findings));
+  }
+  Checked<base::Address> envelope_sender = MapEnvelopeSender(email, content.value.from.address);
+  CheckProviderLimits(command.account.resolved.profile, recipients.value.envelope.size(), findings);
+  Append(findings, std::move(recipients.findings));
+  Append(findings, std::move(envelope_sender.findings));
+  Append(findings, std::move(content.findings));
+
+  command.message = std::move(content.value);
+  command.message.to = std::move(recipients.value.to);
+  command.message.cc = std::move(recipients.value.cc);
+  command.envelope.sender = std::move(envelope_sender.value);
+  command.envelope.recipients = std::move(recipients.value.envelope);
+  command.recipient_names = std::move(recipients.value.names);
+  return result;
+}
+
+}  // namespace
+
+Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog) {
+  return MapSend(request.config(), request.email(), request.request_id(), request.context(),
+                 catalog);
+}
+
+Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request,
+                                 const AccountCatalog& catalog) {
+  v1::Email email = request.has_email() ? request.email() : TestEmail();
+  if (request.to_size() > 0) {
+    email.clear_cc();
+    email.clear_bcc();
+    *email.mutable_to() = request.to();
+  }
+  Checked<SendCommand> result =
+      MapSend(request.config(), email, request.request_id(), request.context(), catalog);
+  const int named =
+      request.email().to_size() + request.email().cc_size() + request.email().bcc_size();
+  if (request.to_size() == 0 && named > 0) return result;
+  for (Finding& finding : result.findings) {
+    // The recipients are the test's own.
+    if (finding.field.starts_with("email.to")) finding.field.erase(0, std::string("email.").size());
+  }
+  return result;
+}
+
+Checked<ValidateCommand> MapValidate(const v1::ValidateConfigRequest& request,
+                                     const AccountCatalog& catalog) {
+  Checked<ValidateCommand> result;
+  std::vector<Finding>& findings = result.findings;
+  ValidateCommand& command = result.value;
+  const bool probe = request.depth() == v1::VALIDATE_DEPTH_SENDER;
+  command.connect = probe || request.depth() == v1::VALIDATE_DEPTH_CONNECT;
+  CheckContext(request.context(), findings);
+
+  Checked<AccountSource> source = FindAccount(request.config(), catalog);
+  const bool source_ok = source.ok();
+  Append(findings, std::move(source.findings));
+  mime::Mailbox from;
+  bool has_from = false;
+  if (source_ok) {
+    Checked<mime::Mailbox> sender = ChooseSender(request.email(), source.value);
+    has_from = sender.ok();
+    from = std::move(sender.value);
+    // Settings alone need no sender; an email and a probe do.
+    if (request.has_email() || probe) Append(findings, std::move(sender.findings));
+    Checked<Account> account =
+        ResolveAccount(source.value, catalog, has_from ? from.address.domain() : "");
+    command.account = std::move(account.value);
+    Append(findings, std::move(account.findings));
+    command.effective = EffectiveConfig(source.value, command.account);
+    if (command.connect && command.account.resolved.ok() &&
+        command.account.resolved.settings.ehlo_name.empty()) {
+      findings.push_back(Wrong("config.smtp.domain", "FIELD_REQUIRED",
+                               "No name for EHLO: neither a domain nor a sender is known."));
+    }
+  }
+  if (!request.has_email() && !probe) return result;
+  Checked<MappedRecipients> recipients = MapRecipients(request.email());
+  Checked<base::Address> envelope_sender = MapEnvelopeSender(request.email(), from.address);
+  CheckProviderLimits(command.account.resolved.profile, recipients.value.envelope.size(), findings);
+  Append(findings, std::move(recipients.findings));
+  Append(findings, std::move(envelope_sender.findings));
+  // A probe needs no body; an email that brings any content is checked whole.
+  if (request.has_email() &&
+      (!probe || !request.email().html().empty() || !request.email().text().empty())) {
+    Append(findings, MapContent(request.email()).findings);
+  }
+  if (probe) {
+    command.envelope = smtp::Envelope{envelope_sender.value, std::move(recipients.value.envelope)};
+    command.recipient_names = std::move(recipients.value.names);
+  }
+  return result;
+}
+
+v1::Email TestEmail() {
+  v1::Email email;
+  email.set_subject("Test email from your workflow's Send Email step");
+  email.set_text(
+      "This is a test of the Send Email step of a workflow.\n\n"
+      "That it reached you means that the step's SMTP settings work. If it came to the spam "
+      "folder,\n"
+      "look at the SPF, DKIM and DMARC records of the sender's domain.\n");
+  email.set_html(
+      "<p>This is a test of the <b>Send Email</b> step of a workflow.</p>"
+      "<p>That it reached you means that the step's SMTP settings work. If it came to the spam "
+      "folder, "
+      "look at the SPF, DKIM and DMARC records of the sender's domain.</p>");
+  return email;
+}
+
+}  // namespace sendstep::plugin

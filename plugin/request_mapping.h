@@ -1,0 +1,37 @@
+// The wire -> SendCommand. Everything a caller can get wrong is found here, all of it at once, with
+// the path of the field; past this point nothing is validated again and no generated type is used.
+#ifndef SENDSTEP_PLUGIN_REQUEST_MAPPING_H_
+#define SENDSTEP_PLUGIN_REQUEST_MAPPING_H_
+
+#include <optional>
+#include <string>
+
+#include "plugin/account.h"
+#include "plugin/command.h"
+#include "protos/sendstep/v1/email_action.pb.h"
+
+namespace sendstep::plugin {
+
+Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog);
+
+// The email's recipients give way to `to`; without an email the test message is sent.
+Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request, const AccountCatalog& catalog);
+
+// What ValidateConfig works on.
+struct ValidateCommand {
+  Account account;
+  v1::SmtpConfig effective;
+  // Set for VALIDATE_DEPTH_SENDER.
+  std::optional<smtp::Envelope> envelope;
+  std::vector<std::string> recipient_names;
+  bool connect = false;
+};
+Checked<ValidateCommand> MapValidate(const v1::ValidateConfigRequest& request,
+                                     const AccountCatalog& catalog);
+
+// The test message, as an email: what the reader should know about why it came.
+v1::Email TestEmail();
+
+}  // namespace sendstep::plugin
+
+#endif  // SENDSTEP_PLUGIN_REQUEST_MAPPING_H_

@@ -1,0 +1,61 @@
+// Outcomes -> the wire. The only place that knows which outcome is which gRPC status.
+#ifndef SENDSTEP_PLUGIN_RESPONSE_MAPPING_H_
+#define SENDSTEP_PLUGIN_RESPONSE_MAPPING_H_
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+#include <vector>
+
+#include "plugin/command.h"
+#include "plugin/send_email.h"
+#include "plugin/timeline.h"
+#include "protos/sendstep/v1/email_action.pb.h"
+#include "providers/explain.h"
+#include "transport/base/error.h"
+
+namespace sendstep::plugin {
+
+// INVALID_ARGUMENT with every error among `findings` as a field violation; FAILED_PRECONDITION
+// where the first is about the server's own state (no such relay, sender not allowed there, no
+// sandbox, ...). Warnings are left out. There must be an error.
+grpc::Status FindingsStatus(const std::vector<providers::Finding>& findings);
+
+// A send that failed.
+//   uncertain                                  DATA_LOSS
+//   cancelled by the caller                    CANCELLED
+//   message too large, message not composable  INVALID_ARGUMENT
+//   try again, quota or rate                   RESOURCE_EXHAUSTED
+//   try again                                  UNAVAILABLE
+//   anything else                              FAILED_PRECONDITION
+grpc::Status ErrorStatus(const base::Error& error, const providers::Explained& explained,
+                         const std::vector<std::string>& recipient_names,
+                         const std::string& message_id);
+
+// What went before any coroutine: "reason", one sentence each.
+grpc::Status SimpleStatus(grpc::StatusCode code, const std::string& reason, providers::Fault fault,
+                          const std::string& retryable, const std::string& message,
+                          const std::string& what_to_do);
+
+v1::ExecuteResponse SentResponse(const SendCommand& command, const SentEmail& sent,
+                                 const std::string& message_id, const Timeline& timeline,
+                                 const std::vector<providers::Finding>& findings);
+
+v1::Failure ToFailure(const base::Error& error, const providers::Explained& explained,
+                      const std::vector<std::string>& recipient_names);
+
+v1::Diagnostic ToDiagnostic(const providers::Finding& finding);
+
+// The stages up to `last` in their order, those that did not happen as SKIPPED. STAGE_CONFIG only where
+// it failed.
+void AddChecks(const Timeline& timeline, base::Stage last, bool with_tls,
+               google::protobuf::RepeatedPtrField<v1::Check>& out);
+
+// Names of the contract for what the layers below call otherwise.
+v1::Reason ReasonOf(const std::string& name);
+v1::Stage StageOf(base::Stage stage);
+v1::Fault FaultOf(providers::Fault fault);
+
+}  // namespace sendstep::plugin
+
+#endif  // SENDSTEP_PLUGIN_RESPONSE_MAPPING_H_

@@ -1,0 +1,50 @@
+#include "plugin/send_email.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "plugin/limits.h"
+#include "plugin/message_id.h"
+#include "transport/mime/compose.h"
+
+namespace sendstep::plugin {
+namespace {
+
+// The smaller of what the server and what the provider is known to take.
+size_t MessageLimit(const SendCommand& command) {
+  const auto* profile = command.account.resolved.profile;
+  if (profile == nullptr || profile->max_message_bytes() == 0) return kMaxEmailBytes;
+  return std::min<size_t>(kMaxEmailBytes, profile->max_message_bytes());
+}
+
+}  // namespace
+
+boost::asio::awaitable<base::Result<SentEmail>> SendEmail(const SendCommand& command,
+                                                          std::string message_id,
+                                                          base::Deadline deadline,
+                                                          net::Mailer& mailer, Timeline& timeline) {
+  mime::ComposeOptions options;
+  options.date = std::chrono::system_clock::now();
+  options.message_id = std::move(message_id);
+  options.boundary_seed = RandomHex(16);
+  const auto composed = mime::Compose(command.message, options);
+  if (!composed) {
+    timeline.Failed(composed.error());
+    co_return composed.error();
+  }
+  const size_t limit = MessageLimit(command);
+  if (composed->bytes.size() > limit) {
+    base::Error error = base::Failed(
+        base::Stage::kConfig, base::Cause::kMessageTooLarge, base::ErrorClass::kPermanent,
+        absl::StrCat("the message has ", composed->bytes.size(), " bytes, the limit is ", limit));
+    timeline.Failed(error);
+    co_return error;
+  }
+  auto report = co_await mailer.Send(command.account.resolved.settings, command.envelope,
+                                     composed->bytes, deadline, timeline);
+  if (!report) co_return report.error();
+  SentEmail sent{std::move(*report), std::chrono::system_clock::now()};
+  co_return sent;
+}
+
+}  // namespace sendstep::plugin

@@ -1,0 +1,34 @@
+// The use case: compose the message, hand it to the mailer, say how it went. Execute and TestSend both
+// run this and nothing else.
+#ifndef SENDSTEP_PLUGIN_SEND_EMAIL_H_
+#define SENDSTEP_PLUGIN_SEND_EMAIL_H_
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <string>
+
+#include "plugin/command.h"
+#include "plugin/timeline.h"
+#include "transport/base/deadline.h"
+#include "transport/base/result.h"
+#include "transport/net/mailer.h"
+#include "transport/smtp/envelope.h"
+
+namespace sendstep::plugin {
+
+// The email is with the provider, for one recipient at least.
+struct SentEmail {
+  smtp::DeliveryReport report;
+  std::chrono::system_clock::time_point accepted_at;
+};
+
+// Runs on a strand. `command`, `mailer` and `timeline` outlive the call. Errors are the mailer's, and
+// Stage::kConfig where the message cannot be composed or is larger than the server or provider takes.
+boost::asio::awaitable<base::Result<SentEmail>> SendEmail(const SendCommand& command,
+                                                          std::string message_id,
+                                                          base::Deadline deadline,
+                                                          net::Mailer& mailer, Timeline& timeline);
+
+}  // namespace sendstep::plugin
+
+#endif  // SENDSTEP_PLUGIN_SEND_EMAIL_H_

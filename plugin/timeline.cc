@@ -1,0 +1,75 @@
+#include "plugin/timeline.h"
+
+namespace sendstep::plugin {
+namespace {
+
+// Bounds for a hostile server: a dialog worth reading is far shorter.
+constexpr size_t kMaxTranscriptLines = 4000;
+constexpr size_t kMaxDetailBytes = 2048;
+
+}  // namespace
+
+Timeline::Entry& Timeline::At(base::Stage stage) {
+  for (Entry& entry : entries_) {
+    if (entry.stage == stage) return entry;
+  }
+  entries_.emplace_back().stage = stage;
+  return entries_.back();
+}
+
+void Timeline::EndCurrent() {
+  if (!current_) return;
+  const base::Clock::duration took = base::Clock::now() - since_;
+  At(*current_).took += took;
+  if (metrics_ != nullptr) metrics_->StageTook(base::StageName(*current_), took);
+  current_.reset();
+}
+
+void Timeline::StageStarted(base::Stage stage) {
+  EndCurrent();
+  At(stage);
+  current_ = stage;
+  since_ = base::Clock::now();
+}
+
+void Timeline::StageDetail(std::string_view detail) {
+  if (!current_) return;
+  std::string& text = At(*current_).detail;
+  if (text.size() + detail.size() > kMaxDetailBytes) return;
+  if (!text.empty()) text += "; ";
+  text += detail;
+}
+
+void Timeline::Finished() { EndCurrent(); }
+
+void Timeline::Failed(const base::Error& error) {
+  EndCurrent();
+  Entry& entry = At(error.stage);
+  entry.status = Status::kFail;
+  if (error.reply) entry.reply = error.reply;
+}
+
+void Timeline::Keep(std::string_view prefix, std::string_view line) {
+  if (!keep_transcript_ || transcript_.size() >= kMaxTranscriptLines) return;
+  if (transcript_.size() + 1 == kMaxTranscriptLines) {
+    transcript_.emplace_back("[transcript cut here]");
+    return;
+  }
+  // A line is shown as one: what is not printable UTF-8 comes out as "?".
+  transcript_.push_back(
+      std::string(prefix) +
+      base::Reply{.code = 0, .enhanced_code = {}, .lines = {std::string(line)}}.Text(2048));
+}
+
+void Timeline::LineSent(std::string_view line) { Keep("C: ", line); }
+
+void Timeline::LineReceived(std::string_view line) { Keep("S: ", line); }
+
+void Timeline::ReplyReceived(const base::Reply& reply) {
+  if (current_) At(*current_).reply = reply;
+  if (metrics_ != nullptr) metrics_->ReplyReceived(reply.code);
+}
+
+void Timeline::TlsEstablished(const smtp::TlsInfo& info) { tls_ = info; }
+
+}  // namespace sendstep::plugin

@@ -1,0 +1,36 @@
+// The settings of a step as a value, in the providers' terms. plugin/request_mapping makes it from
+// the wire; resolve() turns it into SmtpSettings.
+#ifndef SENDSTEP_PROVIDERS_CONFIG_H_
+#define SENDSTEP_PROVIDERS_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "transport/base/secret.h"
+
+namespace sendstep::providers {
+
+enum class TlsChoice { kUnset, kOn, kOff, kStartTls, kImplicit };
+
+struct SmtpConfig {
+  std::string provider;
+  std::string region;
+  std::string host;
+  std::optional<uint32_t> port;
+  TlsChoice tls = TlsChoice::kUnset;
+  std::string username;
+  base::Secret password;
+  base::Secret oauth2_token;
+  std::string domain;
+  std::string ca_pem;
+  bool insecure_skip_verify = false;
+  bool allow_plaintext_auth = false;
+  // The default sender's address and display name, as given.
+  std::string default_from_email;
+  std::string default_from_name;
+};
+
+}  // namespace sendstep::providers
+
+#endif  // SENDSTEP_PROVIDERS_CONFIG_H_

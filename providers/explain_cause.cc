@@ -1,0 +1,278 @@
+// Failures without a reply.
+#include "absl/strings/str_cat.h"
+#include "providers/explain_policy.h"
+#include "providers/ports.h"
+
+namespace sendstep::providers {
+namespace {
+
+using base::Cause;
+using base::Error;
+using base::Stage;
+using smtp::TlsPolicy;
+
+constexpr size_t kMaxDetail = 200;
+
+// " (certificate has expired)", or nothing.
+std::string Detail(const Error& error) {
+  if (error.detail.empty() || error.detail.size() > kMaxDetail) return "";
+  return absl::StrCat(" (", error.detail, ")");
+}
+
+// The other ports to try, in words.
+std::string OtherPorts(const Resolved& resolved) {
+  std::string ports;
+  if (resolved.profile != nullptr) {
+    for (const auto& port : resolved.profile->ports()) {
+      if (port.number() == resolved.settings.port || port.number() == 25) continue;
+      absl::StrAppend(&ports, ports.empty() ? "" : " or ", port.number());
+    }
+  }
+  if (!ports.empty()) return ports;
+  return resolved.settings.port == 587 ? "465" : "587";
+}
+
+// What to do where the port is one of POP3 or IMAP; empty: it is not.
+std::string MailboxAdvice(const Resolved& resolved) {
+  const char* protocol = MailboxProtocol(resolved.settings.port);
+  if (protocol == nullptr) return "";
+  return absl::StrCat("Port ", resolved.settings.port, " is ", protocol,
+                      "'s, which fetches mail: set the port to ", OtherPorts(resolved), ".");
+}
+
+Explained HostNotFound(const Resolved& resolved) {
+  std::string advice = "Check the server's name for a slip.";
+  if (!resolved.similar_host.empty()) {
+    advice = absl::StrCat("Did you mean ", resolved.similar_host, "?");
+  } else if (!resolved.region.empty()) {
+    advice = absl::StrCat("Check the region: ", resolved.region, " has no SMTP server.");
+  }
+  return Permanent("HOST_NOT_FOUND", Fault::kConfig,
+                   absl::StrCat("The host ", resolved.settings.host, " does not exist."), advice);
+}
+
+Explained ConnectionRefused(const Resolved& resolved) {
+  const uint16_t port = resolved.settings.port;
+  std::string advice = MailboxAdvice(resolved);
+  if (advice.empty()) {
+    const bool listed = resolved.profile != nullptr && ProfileForm(*resolved.profile, port);
+    advice = listed ? absl::StrCat("A firewall on the way may refuse it: try port ",
+                                   OtherPorts(resolved), ".")
+                    : absl::StrCat("Check host and port; try port ", OtherPorts(resolved), ".");
+  }
+  return Passing("CONNECTION_REFUSED", Fault::kNetwork, kNetworkDelay,
+                 absl::StrCat("Nothing listens on ", Endpoint(resolved), "."), advice);
+}
+
+Explained ConnectTimeout(const Resolved& resolved) {
+  std::string advice = MailboxAdvice(resolved);
+  if (advice.empty()) {
+    advice = resolved.settings.port == 25
+                 ? absl::StrCat("Many networks and clouds block outbound port 25: use port ",
+                                OtherPorts(resolved), ".")
+                 : absl::StrCat("A firewall may block the port, or it is the wrong one: try port ",
+                                OtherPorts(resolved), ".");
+  }
+  return Passing("TIMEOUT", Fault::kNetwork, kNetworkDelay,
+                 absl::StrCat(Endpoint(resolved), " did not answer the connection in time."),
+                 advice);
+}
+
+Explained TimedOut(const Error& error, const Resolved& resolved) {
+  if (error.stage == Stage::kTcp) return ConnectTimeout(resolved);
+  if (error.stage == Stage::kDns) {
+    return Passing("TIMEOUT", Fault::kNetwork, kNetworkDelay,
+                   absl::StrCat("Looking up ", resolved.settings.host, " took too long."),
+                   "Try again; if it goes on, check the name server of the machine that sends.");
+  }
+  if (error.stage == Stage::kTls && resolved.settings.tls.policy == TlsPolicy::kImplicit) {
+    return Passing(
+        "TIMEOUT", Fault::kNetwork, kNetworkDelay,
+        absl::StrCat(Endpoint(resolved), " did not answer the TLS handshake in time."),
+        "Check that the port speaks implicit TLS: ports 25, 587 and 2525 want STARTTLS.");
+  }
+  return Passing("TIMEOUT", Fault::kProvider, kThrottleDelay,
+                 absl::StrCat(Endpoint(resolved), " did not answer in time at stage ",
+                              std::string(base::StageName(error.stage)), Detail(error), "."),
+                 "Try again later. Nothing was sent.");
+}
+
+Explained ConnectionLost(const Error& error, const Resolved& resolved) {
+  std::string advice = MailboxAdvice(resolved);
+  if (advice.empty()) {
+    advice = error.stage == Stage::kEhlo ? "Check that domain is your own and that the port speaks "
+                                           "the chosen form of TLS; some servers "
+                                           "close without a word when they dislike either."
+                                         : "Try again. Nothing was sent.";
+  }
+  return Passing("CONNECTION_LOST", Fault::kNetwork, kNetworkDelay,
+                 absl::StrCat(Endpoint(resolved), " closed the connection at stage ",
+                              std::string(base::StageName(error.stage)), Detail(error), "."),
+                 advice);
+}
+
+Explained Protocol(const Error& error, const Resolved& resolved) {
+  const std::string message = absl::StrCat(
+      Endpoint(resolved), " does not answer as an SMTP server does", Detail(error), ".");
+  if (const std::string advice = MailboxAdvice(resolved); !advice.empty()) {
+    return Permanent("PROTOCOL_ERROR", Fault::kConfig, message, advice);
+  }
+  if (error.error_class == base::ErrorClass::kTransient) {
+    return Passing("PROTOCOL_ERROR", Fault::kProvider, kThrottleDelay, message,
+                   "Try again; if it goes on, check host and port.");
+  }
+  return Permanent("PROTOCOL_ERROR", Fault::kProvider, message,
+                   "Check host and port: this may be no SMTP server, or a proxy in front of it.");
+}
+
+Explained TlsOnPlaintextPort(const Resolved& resolved) {
+  const uint16_t port = resolved.settings.port;
+  std::string advice = MailboxAdvice(resolved);
+  if (advice.empty()) {
+    advice =
+        absl::StrCat("Set tls to starttls", UsualForm(port) == TlsPolicy::kImplicit ? "" : " or on",
+                     ", or use the port for implicit TLS, usually 465.");
+  }
+  return Permanent("TLS_ON_PLAINTEXT_PORT", Fault::kConfig,
+                   absl::StrCat("Port ", port, " of ", resolved.settings.host,
+                                " wants STARTTLS; you chose implicit TLS."),
+                   advice);
+}
+
+Explained PlaintextOnTlsPort(const Resolved& resolved) {
+  const uint16_t port = resolved.settings.port;
+  std::string advice = MailboxAdvice(resolved);
+  if (advice.empty()) {
+    advice =
+        absl::StrCat("Set tls to implicit", UsualForm(port) == TlsPolicy::kImplicit ? " or on" : "",
+                     ", or use port 587 with STARTTLS.");
+  }
+  return Permanent(
+      "PLAINTEXT_ON_TLS_PORT", Fault::kConfig,
+      absl::StrCat("Port ", port, " of ", resolved.settings.host, " wants implicit TLS; you chose ",
+                   resolved.settings.tls.policy == TlsPolicy::kNone ? "no TLS" : "STARTTLS", "."),
+      advice);
+}
+
+Explained Certificate(const Error& error, const Resolved& resolved) {
+  std::string advice =
+      "If the server has a private CA, give its certificate in ca_pem; otherwise check the host's "
+      "name: the "
+      "certificate must be valid for it.";
+  if (!resolved.settings.tls.ca_pem.empty()) {
+    advice =
+        "Check that ca_pem is the CA of this server and that the certificate is valid for its "
+        "name.";
+  }
+  return Permanent("CERTIFICATE_INVALID", Fault::kConfig,
+                   absl::StrCat("The certificate of ", resolved.settings.host, " is not trusted",
+                                Detail(error), "."),
+                   advice);
+}
+
+Explained TlsFailed(const Error& error, const Resolved& resolved) {
+  const std::string message =
+      absl::StrCat("The TLS handshake with ", Endpoint(resolved), " failed", Detail(error), ".");
+  constexpr char kAdvice[] =
+      "Check port and form of TLS (465 implicit; 25, 587 and 2525 STARTTLS) and that the server "
+      "speaks TLS 1.2 "
+      "or newer.";
+  if (error.error_class == base::ErrorClass::kTransient) {
+    return Passing("TLS_FAILED", Fault::kNetwork, kNetworkDelay, message, kAdvice);
+  }
+  return Permanent("TLS_FAILED", Fault::kProvider, message, kAdvice);
+}
+
+Explained AuthNotOffered(const Error& error, const Resolved& resolved) {
+  std::string advice = "Check the port: servers often offer AUTH on 587 and 465 only";
+  advice += resolved.settings.tls.policy == TlsPolicy::kNone
+                ? ", and only once TLS is on: switch it on."
+                : "; or the administrator has switched SMTP AUTH off. A server that wants no login "
+                  "needs no "
+                  "username and password.";
+  return Permanent("AUTH_NOT_OFFERED", Fault::kConfig,
+                   absl::StrCat(Endpoint(resolved), " offers no login that fits the credentials",
+                                Detail(error), "."),
+                   advice);
+}
+
+}  // namespace
+
+Explained ExplainCause(const Error& error, const Resolved& resolved) {
+  const std::string endpoint = Endpoint(resolved);
+  switch (error.cause) {
+    case Cause::kInvalid:
+      return Permanent("FIELD_INVALID", Fault::kConfig,
+                       absl::StrCat("A value cannot be sent as it is", Detail(error), "."),
+                       "Correct the value and send again.");
+    case Cause::kHostNotFound:
+      return HostNotFound(resolved);
+    case Cause::kDnsFailed:
+      return Passing(
+          "DNS_FAILED", Fault::kNetwork, kNetworkDelay,
+          absl::StrCat("Looking up ", resolved.settings.host, " failed", Detail(error), "."),
+          "Try again; if it goes on, check the name server of the machine that sends.");
+    case Cause::kConnectionRefused:
+      return ConnectionRefused(resolved);
+    case Cause::kUnreachable:
+      return Passing("HOST_UNREACHABLE", Fault::kNetwork, kNetworkDelay,
+                     absl::StrCat("There is no way to ", endpoint, Detail(error), "."),
+                     "Check that the machine that sends may reach this host.");
+    case Cause::kTimeout:
+      return TimedOut(error, resolved);
+    case Cause::kCancelled:
+      return Passing("CANCELLED", Fault::kCaller, std::chrono::seconds(1),
+                     "The caller cancelled before the email was sent.", "Call again to send it.");
+    case Cause::kConnectionLost:
+      return ConnectionLost(error, resolved);
+    case Cause::kProtocol:
+      return Protocol(error, resolved);
+    case Cause::kTlsOnPlaintextPort:
+      return TlsOnPlaintextPort(resolved);
+    case Cause::kPlaintextOnTlsPort:
+      return PlaintextOnTlsPort(resolved);
+    case Cause::kTlsFailed:
+      return TlsFailed(error, resolved);
+    case Cause::kCertificate:
+      return Certificate(error, resolved);
+    case Cause::kStartTlsNotOffered:
+      return Permanent(
+          "STARTTLS_NOT_OFFERED", Fault::kConfig,
+          absl::StrCat(endpoint, " does not offer STARTTLS, and without TLS nothing is sent."),
+          "Use a port with TLS (465 with tls implicit), or check that no firewall or virus scanner "
+          "removes STARTTLS; in a network of your own, tls off sends unprotected.");
+    case Cause::kStartTlsInjection:
+      return Permanent(
+          "STARTTLS_INJECTION", Fault::kNetwork,
+          absl::StrCat(
+              "Bytes came from ", endpoint,
+              " between STARTTLS and the handshake: somebody on the way put them there, or "
+              "the server is faulty."),
+          "Do not switch TLS off; use implicit TLS (port 465) and tell the server's operator.");
+    case Cause::kAuthNotOffered:
+      return AuthNotOffered(error, resolved);
+    case Cause::kPlaintextCredentials:
+      return Permanent(
+          "PLAINTEXT_CREDENTIALS", Fault::kConfig,
+          absl::StrCat("Without TLS to ", endpoint, " anyone on the way could read the password."),
+          "Switch TLS on; in a network of your own, set allow_plaintext_auth.");
+    case Cause::kMessageTooLarge:
+      return Permanent("MESSAGE_TOO_LARGE", Fault::kConfig,
+                       absl::StrCat("The email is larger than ", resolved.settings.host, " takes",
+                                    Detail(error), "."),
+                       "Send smaller attachments, or a link to them.");
+    case Cause::kSmtpUtf8NotOffered:
+      return Permanent(
+          "SMTPUTF8_NOT_OFFERED", Fault::kConfig,
+          absl::StrCat("An address has letters beyond ASCII before its @, and ",
+                       resolved.settings.host, " does not take such addresses", Detail(error), "."),
+          "Use an address in plain letters, or a provider that offers SMTPUTF8.");
+    case Cause::kRefused:
+      break;
+  }
+  return Permanent("PROTOCOL_ERROR", Fault::kProvider,
+                   absl::StrCat(endpoint, " refused without a reply", Detail(error), "."),
+                   "Try a test send and look at its transcript.");
+}
+
+}  // namespace sendstep::providers

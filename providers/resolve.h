@@ -1,0 +1,56 @@
+// Provider + overrides -> one checked SmtpSettings. All rules about what settings mean live here.
+#ifndef SENDSTEP_PROVIDERS_RESOLVE_H_
+#define SENDSTEP_PROVIDERS_RESOLVE_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "providers/config.h"
+#include "providers/finding.h"
+#include "providers/registry.h"
+#include "transport/smtp/settings.h"
+
+namespace sendstep::providers {
+
+// Where the sandbox of this server listens.
+struct SandboxEndpoint {
+  std::string host;
+  uint16_t port = 0;
+  std::string ca_pem;  // the certificate it made at start
+};
+
+// What the settings depend on beside themselves.
+struct ResolveContext {
+  // Domain of the email's From; empty: not known yet. Used for EHLO, as a last resort.
+  std::string from_domain;
+  // EHLO name the operator set; empty: none.
+  std::string operator_ehlo_name;
+  // Unset: this server runs no sandbox.
+  std::optional<SandboxEndpoint> sandbox;
+};
+
+struct Resolved {
+  const Profile* profile = nullptr;  // never null when ok()
+  smtp::SmtpSettings settings;
+  std::string region;             // empty where the profile has none
+  std::string similar_host;       // a known host that an unknown one resembles; for Explain
+  std::vector<Finding> findings;  // errors and warnings, errors first
+  bool ok() const;                // no error among the findings
+};
+
+// Never fails halfway: all findings come back at once, and `settings` is as complete as they allow.
+// `settings` may be used only when ok().
+//
+// Host: given, else the profile's, else an error. Provider: given, else the one the host belongs to
+// (with a warning), else "custom". Port: given, else in the URL, else the profile's, else 25. TLS:
+// off
+// -> plaintext; starttls/implicit -> that; on or unset -> the profile's form of the port, else
+// implicit for 465, 2465 and 8465 and STARTTLS, required, for every other. EHLO: domain, else the
+// operator's, else from_domain; where none is known the settings' ehlo_name stays empty without an
+// error.
+Resolved Resolve(const SmtpConfig& config, const Registry& registry, const ResolveContext& context);
+
+}  // namespace sendstep::providers
+
+#endif  // SENDSTEP_PROVIDERS_RESOLVE_H_

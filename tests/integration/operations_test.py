@@ -1,0 +1,174 @@
+#!/usr/bin/python3
+"""What an operator relies on: probes, metrics, draining, relays, logs."""
+
+import json
+import re
+import signal
+import unittest
+
+import runner
+import support
+
+
+def letter(to, **other):
+    return {"from": {"email": "ada@example.org"}, "to": [{"email": to}], "subject": "Operations",
+            "text": "Hello", **other}
+
+
+class Operations(unittest.TestCase):
+    def start(self, *flags, env=None):
+        server = support.Sendstepd("--sandbox", *flags, env=env)
+        self.addCleanup(server.stop)
+        return server
+
+    def slow_request(self):
+        return {"request_id": "slow-1",
+                "config": {"smtp": {"provider": "sandbox", "username": "ada",
+                                    "password": {"value": support.watch.secret("drained")}}},
+                "email": letter("slow@example.org")}
+
+    @staticmethod
+    def in_flight(server):
+        _, text = server.get("/metrics")
+        return sum(float(value) for method, value in re.findall(
+            r'^sendstep_requests_in_flight\{method="(\w+)"\} (\S+)$', text, re.MULTILINE)
+            if method == "Execute")
+
+    def test_probes_answer(self):
+        server = self.start()
+        self.assertEqual(200, server.get("/healthz")[0])
+        self.assertEqual(200, server.get("/readyz")[0])
+        self.assertEqual(404, server.get("/secrets")[0])
+
+    def test_sigterm_finishes_what_is_in_flight_and_exits_0(self):
+        server = self.start()
+        call = server.call_in_background("Execute", self.slow_request())
+        support.until(lambda: self.in_flight(server) == 1, "the send in flight")
+        server.process.send_signal(signal.SIGTERM)
+        support.until(lambda: server.get("/readyz")[0] == 503, "not ready")
+        self.assertEqual(200, server.get("/healthz")[0])
+        call.join()
+        self.assertTrue(call.answer.ok, call.answer.text)
+        self.assertEqual("OUTCOME_SENT", call.answer.message["outcome"])
+        self.assertEqual(0, server.process.wait())
+
+    def test_no_new_call_is_taken_while_draining(self):
+        server = self.start()
+        call = server.call_in_background("Execute", self.slow_request())
+        support.until(lambda: self.in_flight(server) == 1, "the send in flight")
+        server.process.send_signal(signal.SIGTERM)
+        support.until(lambda: server.get("/readyz")[0] == 503, "not ready")
+        late = support.grpcurl("-max-time", "5", server.address, f"{support.SERVICE}/Describe")
+        self.assertNotEqual(0, late.code)
+        call.join()
+        self.assertTrue(call.answer.ok, call.answer.text)
+        self.assertEqual(0, server.process.wait())
+
+    def test_drain_timeout_ends_the_wait(self):
+        server = self.start("--drain-timeout", "200ms")
+        call = server.call_in_background("Execute", self.slow_request())
+        support.until(lambda: self.in_flight(server) == 1, "the send in flight")
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, server.process.wait())
+        call.join()
+        self.assertFalse(call.answer.ok)
+
+    def test_metrics_contain_the_request(self):
+        server = self.start()
+        sent = server.execute({"config": {"smtp": {"provider": "sandbox"}},
+                               "email": letter("bob@example.org")})
+        self.assertTrue(sent.ok, sent.text)
+        refused = server.execute({"config": {"smtp": {"provider": "sandbox"}},
+                                  "email": letter("reject@example.org")})
+        self.assertFalse(refused.ok)
+        _, text = server.get("/metrics")
+        requests = dict(re.findall(r"^sendstep_requests_total\{(.*)\} (\S+)$", text, re.MULTILINE))
+        counted = {(outcome, reason): float(value)
+                   for labels, value in requests.items()
+                   for method, outcome, reason in [self.labels(labels)]
+                   if method == "Execute" and float(value) > 0}
+        self.assertEqual(2, sum(counted.values()), counted)
+        self.assertIn("RECIPIENTS_REFUSED", {reason for _, reason in counted})
+        self.assertRegex(text, r'sendstep_stage_seconds_count\{stage="\w*data"\} 1')
+        self.assertRegex(text, r'sendstep_smtp_replies_total\{class="2xx"\} [1-9]')
+        self.assertRegex(text, r'sendstep_smtp_replies_total\{class="5xx"\} 1')
+
+    @staticmethod
+    def labels(text):
+        found = dict(re.findall(r'(\w+)="([^"]*)"', text))
+        return found["method"], found["outcome"], found["reason"]
+
+    def test_logs_are_json_lines_with_the_requests_own_fields(self):
+        server = self.start()
+        sent = server.execute({
+            "request_id": "logged-1", "config": {"smtp": {"provider": "sandbox"}},
+            "email": letter("bob@example.org"),
+            "context": {"workflow_id": "invoices", "run_id": "run-7", "step_id": "mail"}})
+        self.assertTrue(sent.ok, sent.text)
+        self.assertEqual(0, server.stop())
+        lines = [json.loads(line) for line in server.process.output("stderr").splitlines()]
+        mine = [line for line in lines if line.get("request_id") == "logged-1"]
+        self.assertEqual(1, len(mine), lines)
+        self.assertEqual("invoices", mine[0]["workflow_id"])
+        self.assertEqual("run-7", mine[0]["run_id"])
+        self.assertEqual("mail", mine[0]["step_id"])
+
+    def test_relay_sends_with_the_operators_secret(self):
+        """No secret crosses the wire, and the default sender is used."""
+        folder = support.temporary_folder()
+        relays = folder / "relays.yaml"
+        relays.write_text("""\
+default_relay: house
+relays:
+  house:
+    smtp:
+      provider: sandbox
+      username: house
+      password: {env: HOUSE_PASSWORD}
+      default_from: {email: house@example.org, name: House}
+    allowed_from_domains: [example.org]
+""")
+        server = self.start("--relays-file", relays,
+                            env={"HOUSE_PASSWORD": support.watch.secret("house")})
+        email = {"to": [{"email": "bob@example.org"}], "subject": "Relay", "text": "Hello"}
+        for config in ({}, {"relay": "house"}):
+            answer = server.execute({"config": config, "email": email})
+            self.assertTrue(answer.ok, answer.text)
+            self.assertEqual("house@example.org", answer.message["fromUsed"]["email"])
+        answer = server.execute({"email": letter("bob@example.org")})
+        self.assertTrue(answer.ok, answer.text)
+        answer = server.execute({"email": {**email, "from": {"email": "eve@elsewhere.example"}}})
+        self.assertEqual(("FAILED_PRECONDITION", "SENDER_NOT_ALLOWED"),
+                         (answer.code, answer.reason))
+        answer = server.execute({"config": {"relay": "hous"}, "email": email})
+        self.assertEqual("RELAY_UNKNOWN", answer.reason)
+        described = server.call("Describe", {}).message
+        self.assertEqual((["house"], "house"), (described["relays"], described["defaultRelay"]))
+
+    def test_the_maildir_is_the_owners_alone(self):
+        server = self.start()
+        mode = (server.folder / "state" / "sandbox").stat().st_mode & 0o777
+        self.assertEqual(0o700, mode)
+
+    def test_listening_beyond_this_machine_needs_a_word(self):
+        ran = support.run([support.BUILD / "sendstepd", "--listen", "0.0.0.0:0", "--state-dir",
+                           support.temporary_folder()])
+        self.assertEqual(2, ran.code)
+        self.assertIn("--allow-plaintext-listen", ran.err)
+
+    def test_a_unix_socket_serves(self):
+        folder = support.temporary_folder()
+        process = support.Process(
+            [support.BUILD / "sendstepd", "--listen", f"unix:{folder}/s", "--http-listen", "off",
+             "--state-dir", folder / "state", "--sandbox"])
+        self.addCleanup(process.stop)
+        self.assertEqual(f"unix:{folder}/s",
+                         process.wait_line(r"^listening (\S+)", "stdout").group(1))
+        ran = support.sendstep("describe", "--server", f"unix:{folder}/s", "--json")
+        self.assertEqual(0, ran.code, ran.err)
+        self.assertEqual("sendstep", ran.json["name"])
+        self.assertEqual(0, process.stop())
+
+
+if __name__ == "__main__":
+    runner.main(support.test_no_secret_was_shown)

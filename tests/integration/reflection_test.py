@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""A generic gRPC client that has never seen the proto file can list and call the service."""
+
+import base64
+import email
+import json
+import unittest
+
+import runner
+import support
+
+# What a prober knows of the standard health service; gRPC's own brings no descriptor of it.
+HEALTH = """\
+syntax = "proto3";
+package grpc.health.v1;
+message HealthCheckRequest { string service = 1; }
+message HealthCheckResponse {
+  enum ServingStatus { UNKNOWN = 0; SERVING = 1; NOT_SERVING = 2; SERVICE_UNKNOWN = 3; }
+  ServingStatus status = 1;
+}
+service Health { rpc Check(HealthCheckRequest) returns (HealthCheckResponse); }
+"""
+METHODS = ["Describe", "Execute", "GetExecution", "TestSend", "ValidateConfig"]
+
+
+class Reflection(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = support.Sendstepd("--sandbox")
+        cls.addClassCleanup(cls.server.stop)
+
+    def grpcurl(self, *args):
+        ran = support.grpcurl(*args)
+        self.assertEqual(0, ran.code, ran.err)
+        return ran.out
+
+    def test_services_are_listed(self):
+        services = self.grpcurl(self.server.address, "list").split()
+        for service in (support.SERVICE, "grpc.health.v1.Health"):
+            self.assertIn(service, services)
+
+    def test_methods_are_listed(self):
+        listed = self.grpcurl(self.server.address, "list", support.SERVICE).split()
+        self.assertEqual([f"{support.SERVICE}.{m}" for m in METHODS], listed)
+
+    def test_secrets_are_marked_in_the_described_message(self):
+        self.assertIn("sendstep.v1.secret",
+                      self.grpcurl(self.server.address, "describe", "sendstep.v1.Secret"))
+
+    def test_an_email_is_sent(self):
+        request = {
+            "request_id": "reflection-1",
+            "config": {"smtp": {"provider": "sandbox", "username": "ada", "password": {
+                "value": support.watch.secret("password")}}},
+            "email": {"from": {"email": "ada@example.org"}, "to": [{"email": "bob@example.org"}],
+                      "subject": "By reflection", "html": "<p>Hello</p>"},
+        }
+        out = self.grpcurl("-d", json.dumps(request), self.server.address,
+                           f"{support.SERVICE}/Execute")
+        answer = json.loads(out)
+        self.assertEqual("OUTCOME_SENT", answer["outcome"])
+        self.assertEqual("reflection-1", answer["request_id"])
+        inbox = support.Maildir(self.server.folder / "state" / "sandbox")
+        self.assertIn(b"Subject: By reflection", inbox.wait_for(answer["message_id"]))
+
+    def test_status_details_are_readable(self):
+        ran = support.grpcurl("-format-error", "-d", '{"email": {"subject": "No recipient"}}',
+                              self.server.address, f"{support.SERVICE}/Execute")
+        status = json.loads(ran.err)
+        self.assertEqual("INVALID_ARGUMENT", support.CODES[status["code"]])
+        details = {d["@type"].rpartition(".")[2]: d for d in status["details"]}
+        self.assertEqual("sendstep", details["ErrorInfo"]["domain"])
+        self.assertIn("email.to", [v["field"] for v in details["BadRequest"]["field_violations"]])
+
+    def test_health_is_serving(self):
+        folder = support.temporary_folder()
+        (folder / "health.proto").write_text(HEALTH)
+        for service in ("", support.SERVICE):
+            out = self.grpcurl("-import-path", folder, "-proto", "health.proto", "-d",
+                               json.dumps({"service": service}), self.server.address,
+                               "grpc.health.v1.Health/Check")
+            self.assertEqual("SERVING", json.loads(out)["status"])
+
+    def test_describe_brings_a_json_schema_that_marks_secrets(self):
+        answer = self.server.call("Describe", {})
+        self.assertEqual("sendstep", answer.message["name"])
+        schema = json.loads(answer.message["configSchema"])
+        self.assertEqual("https://json-schema.org/draft/2020-12/schema", schema["$schema"])
+        self.assertEqual({"config", "email"}, set(schema["properties"]))
+        self.assertIn('"writeOnly": true', json.dumps(schema))
+        self.assertEqual(40 << 20, int(answer.message["limits"]["maxRequestBytes"]))
+
+    def test_an_attachment_of_any_bytes_arrives(self):
+        content = bytes(range(256)) * 40
+        answer = self.server.execute({
+            "config": {"smtp": {"provider": "sandbox"}},
+            "email": {"from": {"email": "ada@example.org"}, "to": [{"email": "bob@example.org"}],
+                      "subject": "Bytes", "text": "See the file.",
+                      "attachments": [{"filename": "all.bin",
+                                       "content": base64.b64encode(content).decode()}]}})
+        self.assertTrue(answer.ok, answer.text)
+        inbox = support.Maildir(self.server.folder / "state" / "sandbox")
+        raw = inbox.wait_for(answer.message["messageId"])
+        part = [p for p in email.message_from_bytes(raw).walk() if p.get_filename() == "all.bin"]
+        self.assertEqual(content, part[0].get_payload(decode=True))
+
+
+if __name__ == "__main__":
+    runner.main(support.test_no_secret_was_shown)

@@ -1,0 +1,259 @@
+"""Real mail servers of Debian, each in a temporary folder, on free ports of 127.0.0.1."""
+
+import asyncio
+import os
+import pwd
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+from aiosmtpd.smtp import SMTP, AuthResult
+
+import support
+
+
+def free_port():
+    """A port nobody listens on. For servers that cannot be told to choose one themselves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def greets(port):
+    """Whether something accepts on `port`."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1):
+            return True
+    except OSError:
+        return False
+
+
+def why_not_postfix():
+    """Why Postfix and Dovecot cannot run here; empty: they can."""
+    if os.getuid() != 0:
+        return "Postfix and Dovecot drop privileges and so have to be started as root"
+    return ""
+
+
+class Dovecot:
+    """Dovecot as nothing but the password check of Postfix (its SASL server on a Unix socket)."""
+
+    def __init__(self, folder, users):
+        folder = Path(folder)
+        folder.mkdir()
+        self.socket = folder / "sasl"
+        passwords = folder / "users"
+        passwords.write_text("".join(f"{u}:{{PLAIN}}{p}::::::\n" for u, p in users.items()))
+        passwords.chmod(0o644)
+        config = folder / "dovecot.conf"
+        config.write_text(f"""\
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols =
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+auth_failure_delay = 0
+passdb {{
+  driver = passwd-file
+  args = username_format=%u {passwords}
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home=/nonexistent
+}}
+service auth {{
+  unix_listener {self.socket} {{
+    mode = 0666
+  }}
+}}
+service auth-worker {{
+  user = nobody
+}}
+# No growing delay after failed logins.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+""")
+        self.process = support.Process(["/usr/sbin/dovecot", "-F", "-c", config])
+        support.until(self.socket.exists, "Dovecot's SASL socket")
+
+    def stop(self):
+        self.process.stop()
+
+
+class Postfix:
+    """A private Postfix instance.
+
+    submission   STARTTLS and AUTH required, From must be the login's own
+    smtps        the same with TLS from the first byte
+    open         STARTTLS offered, no AUTH: takes mail from anyone
+    strict_helo  refuses the EHLO name `refused.example`
+    small        takes messages of up to 100 kB
+    no_tls       neither STARTTLS nor AUTH
+    All of it is delivered to one Maildir.
+    """
+
+    SERVICES = ("submission", "smtps", "open", "strict_helo", "small", "no_tls")
+    SMALL = 100_000
+
+    def __init__(self, authority, users, owned=None):
+        """`users`: login -> password; `owned`: address -> login that may send as it, on top of each
+        login's own name."""
+        self.folder = support.temporary_folder()
+        self.ports = {name: free_port() for name in self.SERVICES}
+        self.dovecot = Dovecot(self.folder / "dovecot", users)
+        self._write_config(authority, {**{u: u for u in users}, **(owned or {})})
+        self.maildir = support.Maildir(self.folder / "mail" / "inbox")
+        config = self.folder / "etc"
+        # Makes the queue's folders, too.
+        checked = support.run(["/usr/sbin/postfix", "-c", config, "check"])
+        assert checked.code == 0, checked.err
+        self.process = support.Process(["/usr/lib/postfix/sbin/master", "-c", config, "-s"])
+        for name, port in self.ports.items():
+            support.until(lambda p=port: self.process.alive() and greets(p),
+                          f"Postfix's {name}: {self.process.output()}")
+
+    def _write_config(self, authority, owned):
+        folder = self.folder
+        owner = pwd.getpwnam("postfix")
+        nobody = pwd.getpwnam("nobody")
+        for name in ("etc", "queue", "data", "mail"):
+            (folder / name).mkdir()
+        os.chown(folder / "data", owner.pw_uid, owner.pw_gid)
+        os.chown(folder / "mail", nobody.pw_uid, nobody.pw_gid)
+        cert, key = authority.issue("postfix")
+        logins = ", ".join(f"{{ {address} = {login} }}" for address, login in owned.items())
+        (folder / "etc" / "main.cf").write_text(f"""\
+compatibility_level = 3.7
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+maillog_file = {folder}/log
+maillog_file_prefixes = {folder}
+myhostname = mail.postfix.example
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks =
+alias_maps =
+alias_database =
+local_recipient_maps =
+default_transport = error:only the test's own mailboxes
+relay_transport = error:only the test's own mailboxes
+virtual_mailbox_domains = static:any
+virtual_mailbox_base = {folder}/mail
+virtual_mailbox_maps = static:inbox/
+virtual_uid_maps = static:{nobody.pw_uid}
+virtual_gid_maps = static:{nobody.pw_gid}
+message_size_limit = 20000000
+virtual_mailbox_limit = 0
+smtpd_tls_cert_file = {cert}
+smtpd_tls_key_file = {key}
+smtpd_tls_security_level = may
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {self.dovecot.socket}
+smtpd_sender_login_maps = inline:{{ {logins} }}
+smtpd_relay_restrictions = permit_sasl_authenticated, permit_auth_destination, reject
+smtpd_recipient_restrictions =
+smtpd_error_sleep_time = 0
+smtpd_peername_lookup = no
+smtp_dns_support_level = disabled
+""")
+        ports = {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        account = """\
+  -o smtpd_tls_auth_only=yes
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_sender_restrictions=reject_sender_login_mismatch
+"""
+        (folder / "etc" / "master.cf").write_text(f"""\
+{ports['submission']} inet n - n - - smtpd
+{account}  -o smtpd_tls_security_level=encrypt
+{ports['smtps']} inet n - n - - smtpd
+{account}  -o smtpd_tls_wrappermode=yes
+{ports['open']} inet n - n - - smtpd
+{ports['strict_helo']} inet n - n - - smtpd
+  -o smtpd_helo_required=yes
+  -o smtpd_delay_reject=no
+  -o {{ smtpd_helo_restrictions = check_helo_access
+        inline:{{ {{ refused.example = REJECT use your own name }} }},
+        reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname }}
+{ports['small']} inet n - n - - smtpd
+  -o message_size_limit={self.SMALL}
+{ports['no_tls']} inet n - n - - smtpd
+  -o smtpd_tls_security_level=none
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+""")
+
+    def log(self):
+        path = self.folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def stop(self):
+        self.process.stop()
+        self.dovecot.stop()
+
+
+class Aiosmtpd:
+    """aiosmtpd: STARTTLS and AUTH required; keeps the raw messages with their envelopes."""
+
+    def __init__(self, authority, users):
+        self.received = []  # (mail_from, rcpt_tos, raw)
+        cert, key = authority.issue("aiosmtpd")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+
+        def authenticate(server, session, envelope, mechanism, data):
+            password = users.get(data.login.decode())
+            good = password is not None and password.encode() == data.password
+            return AuthResult(success=good, handled=False)
+
+        def protocol():
+            return SMTP(self, hostname="aiosmtpd.example", tls_context=context,
+                        require_starttls=True, auth_required=True, authenticator=authenticate,
+                        enable_SMTPUTF8=True, loop=self._loop)
+
+        self._loop = asyncio.new_event_loop()
+        self._server = self._loop.run_until_complete(
+            self._loop.create_server(protocol, "127.0.0.1", 0))
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    async def handle_DATA(self, server, session, envelope):
+        self.received.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.content))
+        return "250 2.0.0 kept"
+
+    def find(self, text):
+        """(mail_from, rcpt_tos, raw) of the one message that has `text` in it; None: none has."""
+        for message in list(self.received):
+            if text.encode() in message[2]:
+                return message
+        return None
+
+    def stop(self):
+        self._loop.call_soon_threadsafe(self._server.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)

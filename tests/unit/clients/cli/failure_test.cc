@@ -1,0 +1,142 @@
+#include "clients/cli/failure.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace sendstep::cli {
+namespace {
+
+using grpc::StatusCode;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+grpc::Status Ours(StatusCode code) {
+  plugin::Details details;
+  details.reason = "SOME_REASON";
+  return plugin::MakeStatus(code, "message", details);
+}
+
+TEST(Failure, ExitCodesFollowTheOutcome) {
+  const std::pair<StatusCode, ExitCode> table[] = {
+      {StatusCode::INVALID_ARGUMENT, ExitCode::kInvalidInput},
+      {StatusCode::FAILED_PRECONDITION, ExitCode::kRefused},
+      {StatusCode::UNAVAILABLE, ExitCode::kTryLater},
+      {StatusCode::RESOURCE_EXHAUSTED, ExitCode::kTryLater},
+      {StatusCode::ABORTED, ExitCode::kTryLater},
+      {StatusCode::DEADLINE_EXCEEDED, ExitCode::kTryLater},
+      {StatusCode::DATA_LOSS, ExitCode::kUncertain},
+      {StatusCode::INTERNAL, ExitCode::kUnexpected},
+      {StatusCode::UNIMPLEMENTED, ExitCode::kUnexpected},
+      {StatusCode::CANCELLED, ExitCode::kUnexpected},
+  };
+  for (const auto& [code, exit] : table) {
+    EXPECT_EQ(FromStatus(Ours(code), Sends::kYes).exit_code, exit) << code;
+    EXPECT_EQ(FromStatus(Ours(code), Sends::kNo).exit_code, exit) << code;
+  }
+}
+
+TEST(Failure, ACallThatBrokeOffIsUncertainWhereItSends) {
+  for (const auto code : {StatusCode::UNAVAILABLE, StatusCode::DEADLINE_EXCEEDED,
+                          StatusCode::CANCELLED, StatusCode::UNKNOWN, StatusCode::INTERNAL}) {
+    const Failure failure = FromStatus(grpc::Status(code, "Socket closed"), Sends::kYes);
+    EXPECT_EQ(failure.exit_code, ExitCode::kUncertain) << code;
+    EXPECT_EQ(failure.details.metadata.at("retryable"), "uncertain");
+  }
+}
+
+TEST(Failure, ABareStatusOfACallThatDoesNotSendMeansNoServer) {
+  EXPECT_EQ(FromStatus(grpc::Status(StatusCode::UNAVAILABLE, "x"), Sends::kNo).exit_code,
+            ExitCode::kUnreachable);
+  EXPECT_EQ(FromStatus(grpc::Status(StatusCode::UNIMPLEMENTED, "x"), Sends::kYes).exit_code,
+            ExitCode::kUnexpected);
+}
+
+TEST(Failure, FailuresInsideAnswersHaveTheSameCodes) {
+  v1::Failure answer;
+  answer.set_retryable(v1::RETRYABLE_TRUE);
+  EXPECT_EQ(FromAnswer(answer).exit_code, ExitCode::kTryLater);
+  answer.set_retryable(v1::RETRYABLE_FALSE);
+  EXPECT_EQ(FromAnswer(answer).exit_code, ExitCode::kRefused);
+  answer.set_retryable(v1::RETRYABLE_UNCERTAIN);
+  EXPECT_EQ(FromAnswer(answer).exit_code, ExitCode::kUncertain);
+}
+
+TEST(Failure, InputErrorsAreToldApart) {
+  EXPECT_EQ(FromInput(absl::InvalidArgumentError("x")).exit_code, ExitCode::kInvalidInput);
+  EXPECT_EQ(FromInput(absl::NotFoundError("x")).exit_code, ExitCode::kUsage);
+}
+
+TEST(Failure, IsExplainedWithFaultRemedyAndRetry) {
+  v1::Failure answer;
+  answer.set_reason(v1::REASON_AUTH_REFUSED);
+  answer.set_fault(v1::FAULT_CONFIG);
+  answer.set_stage(v1::STAGE_AUTH);
+  answer.set_retryable(v1::RETRYABLE_FALSE);
+  answer.mutable_reply()->set_code(535);
+  answer.mutable_reply()->set_enhanced_code("5.7.8");
+  answer.mutable_reply()->set_text("Username and Password not accepted");
+  answer.set_message("The server refused the password.");
+  answer.set_what_to_do("Make an app password.");
+  answer.set_doc_url("https://example.com/apppasswords");
+  EXPECT_EQ(Explain(FromAnswer(answer), "not sent", Style(false)),
+            "not sent: The server refused the password.\n"
+            "  server said  535 5.7.8 Username and Password not accepted\n"
+            "  reason       AUTH_REFUSED\n"
+            "  stage        auth\n"
+            "  fault        the step's settings or email\n"
+            "  what to do   Make an app password.\n"
+            "  try again    no: the same request fails again\n"
+            "  see          https://example.com/apppasswords\n");
+}
+
+TEST(Failure, SaysWhenToTryAgainAndWhichFieldsAreWrong) {
+  plugin::Details details;
+  details.reason = "RATE_LIMITED";
+  details.metadata = {{"retryable", "true"}, {"fault", "PROVIDER"}};
+  details.retry_after = std::chrono::seconds(60);
+  details.violations = {{"email.to[0].email", "the domain is empty", "ADDRESS_INVALID"}};
+  const std::string text =
+      Explain(FromStatus(plugin::MakeStatus(StatusCode::RESOURCE_EXHAUSTED, "slow down", details),
+                         Sends::kYes),
+              "not sent", Style(false));
+  EXPECT_THAT(text, HasSubstr("try again  yes, in 60.0 s\n"));
+  EXPECT_THAT(text, HasSubstr("field      email.to[0].email: the domain is empty\n"));
+}
+
+TEST(Failure, WordsOfAServerAreEscaped) {
+  v1::Failure answer;
+  answer.set_message("\x1b[2J");
+  answer.mutable_reply()->set_code(550);
+  answer.mutable_reply()->set_text("no\x1b[31m");
+  answer.set_what_to_do("\x07");
+  EXPECT_THAT(Explain(FromAnswer(answer), "x", Style(false)), Not(HasSubstr("\x1b")));
+}
+
+TEST(Failure, JsonHoldsEverything) {
+  plugin::Details details;
+  details.reason = "AUTH_REFUSED";
+  details.metadata = {{"fault", "CONFIG"}, {"smtp_code", "535"}};
+  details.violations = {{"config.smtp.password", "wröng", "FIELD_INVALID"}};
+  details.retry_after = std::chrono::milliseconds(1500);
+  details.links = {{"Help", "https://example.com"}};
+  const std::string text =
+      ToJson(FromStatus(plugin::MakeStatus(StatusCode::FAILED_PRECONDITION, "no\x1b", details),
+                        Sends::kYes),
+             "run-1");
+  const auto json = nlohmann::json::parse(text);
+  EXPECT_EQ(json["code"], "FAILED_PRECONDITION");
+  EXPECT_EQ(json["message"], "no\x1b");
+  EXPECT_EQ(json["requestId"], "run-1");
+  EXPECT_EQ(json["reason"], "AUTH_REFUSED");
+  EXPECT_EQ(json["metadata"]["smtp_code"], "535");
+  EXPECT_EQ(json["violations"][0]["description"], "wröng");
+  EXPECT_EQ(json["retryAfter"], "1.500s");
+  EXPECT_EQ(json["links"][0]["url"], "https://example.com");
+  EXPECT_EQ(json["exitCode"], 4);
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sendstep::cli

@@ -1,0 +1,191 @@
+#include "clients/cli/render.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "clients/cli/words.h"
+
+namespace sendstep::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const Style kPlain(false);
+
+template <class Message>
+Message Parse(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message));
+  return message;
+}
+
+const char kFailedTest[] = R"(
+  verdict: "The provider refused the password."
+  checks { stage: STAGE_DNS status: CHECK_STATUS_PASS detail: "192.0.2.1" took { nanos: 1250000 } }
+  checks { stage: STAGE_TCP status: CHECK_STATUS_PASS took { nanos: 21000000 } }
+  checks { stage: STAGE_TLS status: CHECK_STATUS_WARN took { nanos: 43000000 }
+           tls { version: "TLSv1.3" cipher: "TLS_AES_256_GCM_SHA384" subject: "CN=mail"
+                 expires_at { seconds: 1800000000 } } }
+  checks { stage: STAGE_AUTH status: CHECK_STATUS_FAIL detail: "PLAIN" took { seconds: 1 nanos: 500000000 }
+           reply { code: 535 enhanced_code: "5.7.8" text: "Bad credentials" } }
+  checks { stage: STAGE_MAIL_FROM status: CHECK_STATUS_SKIPPED }
+  failure { reason: REASON_AUTH_REFUSED fault: FAULT_CONFIG retryable: RETRYABLE_FALSE
+            message: "Wrong password." }
+  transcript: "C: EHLO example.com"
+  transcript: "S: 250 ok\033[2J"
+  next_steps: "Make an app password."
+  next_steps: "Try again."
+)";
+
+TEST(Render, TimelineIsATable) {
+  const auto answer = Parse<v1::TestSendResponse>(kFailedTest);
+  EXPECT_EQ(
+      RenderTimeline(answer.checks(), kPlain),
+      "  dns        ok    1.2 ms  192.0.2.1\n"
+      "  tcp        ok     21 ms\n"
+      "  tls        warn   43 ms  TLSv1.3 TLS_AES_256_GCM_SHA384, certificate of CN=mail until "
+      "2027-01-15T08:00:00Z\n"
+      "  auth       FAIL   1.5 s  PLAIN\n"
+      "                           535 5.7.8 Bad credentials\n"
+      "  mail_from  -\n");
+}
+
+TEST(Render, ColoursDoNotMoveColumns) {
+  const auto answer = Parse<v1::TestSendResponse>(kFailedTest);
+  std::string coloured = RenderTimeline(answer.checks(), Style(true));
+  for (const char* code : {"\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[2m", "\x1b[0m"}) {
+    for (size_t at; (at = coloured.find(code)) != std::string::npos;) {
+      coloured.erase(at, std::string(code).size());
+    }
+  }
+  // Trailing blanks stand inside the colour of the last mark.
+  EXPECT_THAT(coloured, HasSubstr("  auth       FAIL   1.5 s  PLAIN\n"));
+}
+
+TEST(Render, AFailedTestExplainsAndSaysWhatToDo) {
+  const auto answer = Parse<v1::TestSendResponse>(kFailedTest);
+  const std::string text = RenderTest(answer, false, kPlain);
+  EXPECT_THAT(text, HasSubstr("\nnot accepted: The provider refused the password.\n"
+                              "why: Wrong password.\n"));
+  EXPECT_THAT(text, HasSubstr("next steps\n  1. Make an app password.\n  2. Try again.\n"));
+  EXPECT_THAT(text, Not(HasSubstr("EHLO")));
+}
+
+TEST(Render, TheDialogIsShownWhenAskedForAndEscaped) {
+  const std::string text = RenderTest(Parse<v1::TestSendResponse>(kFailedTest), true, kPlain);
+  EXPECT_THAT(text, HasSubstr("dialog\n  C: EHLO example.com\n  S: 250 ok\\x1b[2J\n"));
+}
+
+TEST(Render, ASentEmailShowsRecipientsAndIds) {
+  const auto answer = Parse<v1::ExecuteResponse>(R"(
+    outcome: OUTCOME_PARTIALLY_SENT request_id: "run-1" message_id: "<m@example.com>"
+    provider_message_id: "q1" size_bytes: 1234 from_used { email: "a@example.com" name: "Ann" }
+    final_reply { code: 250 enhanced_code: "2.0.0" text: "queued" }
+    recipients { email: "bob@example.com" status: RECIPIENT_STATUS_ACCEPTED reply { code: 250 } }
+    recipients { email: "x@example.com" status: RECIPIENT_STATUS_REJECTED
+                 reply { code: 550 enhanced_code: "5.1.1" text: "no such user" } }
+    warnings { severity: SEVERITY_WARNING field: "config.smtp.host" message: "is gmail's"
+               hint: "Set provider." }
+  )");
+  EXPECT_EQ(RenderSent(answer, kPlain),
+            "partially sent: to 1 of 2 recipients\n"
+            "  accepted  bob@example.com  250\n"
+            "  rejected  x@example.com    550 5.1.1 no such user\n"
+            "  request id     run-1\n"
+            "  message id     <m@example.com>\n"
+            "  provider's id  q1\n"
+            "  from           Ann <a@example.com>\n"
+            "  server said    250 2.0.0 queued\n"
+            "  size           1234 bytes\n"
+            "warning config.smtp.host: is gmail's\n"
+            "  Set provider.\n");
+}
+
+TEST(Render, AReplayedAnswerSaysSo) {
+  const auto answer = Parse<v1::ExecuteResponse>(
+      R"(outcome: OUTCOME_SENT dedupe: DEDUPE_REPLAYED recipients { email: "a@b.c" })");
+  EXPECT_THAT(RenderSent(answer, kPlain),
+              HasSubstr("sent to 1 recipient by an earlier call with this request id\n"));
+}
+
+TEST(Render, ValidationShowsSettingsAndFindings) {
+  const auto answer = Parse<v1::ValidateConfigResponse>(R"(
+    valid: false
+    effective { provider: "gmail" host: "smtp.gmail.com" port: 587 tls: TLS_MODE_STARTTLS
+                username: "ann@example.com" domain: "example.com" }
+    diagnostics { severity: SEVERITY_ERROR field: "config.smtp.password" message: "is missing" }
+  )");
+  EXPECT_EQ(RenderValidation(answer, kPlain),
+            "not valid  gmail: smtp.gmail.com port 587, starttls, as ann@example.com, EHLO "
+            "example.com\n"
+            "error config.smtp.password: is missing\n");
+}
+
+const char kServer[] = R"(
+  name: "sendstep" version: "0.1.0" api_versions: "sendstep.v1" relays: "ops" default_relay: "ops"
+  providers { id: "gmail" title: "Gmail" host: "smtp.gmail.com" default_port: 587
+              ports { port: 587 tls: TLS_MODE_STARTTLS } ports { port: 465 tls: TLS_MODE_IMPLICIT }
+              username_example: "user@yourdomain.com" username_help: "Your full address."
+              limits: "2,000 a day" limits: "500 recipients" }
+  providers { id: "sendgrid" host: "smtp.sendgrid.net" default_port: 587 fixed_username: "apikey"
+              ports { port: 587 tls: TLS_MODE_STARTTLS } }
+  providers { id: "custom" default_port: 25 ports { port: 25 tls: TLS_MODE_STARTTLS } }
+  limits { max_recipients: 100 max_request_bytes: 41943040 }
+  sandbox { maildir: "/var/mail/sandbox" behaviors { local_part: "reject" description: "550" } }
+)";
+
+TEST(Render, ProvidersAreATable) {
+  EXPECT_EQ(RenderProviders(Parse<v1::DescribeResponse>(kServer), kPlain),
+            "PROVIDER  HOST               PORT  TLS       USERNAME\n"
+            "gmail     smtp.gmail.com     587   starttls  user@yourdomain.com\n"
+            "sendgrid  smtp.sendgrid.net  587   starttls  apikey (literally)\n"
+            "custom    -                  25    starttls\n");
+}
+
+TEST(Render, OneProviderShowsEverything) {
+  EXPECT_EQ(RenderProvider(Parse<v1::DescribeResponse>(kServer).providers(0), kPlain),
+            "gmail  Gmail\n"
+            "  host      smtp.gmail.com\n"
+            "  ports     587 starttls (default)\n"
+            "            465 implicit\n"
+            "  username  user@yourdomain.com\n"
+            "            Your full address.\n"
+            "  limits    2,000 a day\n"
+            "            500 recipients\n");
+}
+
+TEST(Render, AServerShowsLimitsAndSandbox) {
+  const std::string text = RenderServer(Parse<v1::DescribeResponse>(kServer), kPlain);
+  EXPECT_THAT(text, HasSubstr("sendstep 0.1.0  sendstep.v1\n"));
+  EXPECT_THAT(text, HasSubstr("  providers      gmail, sendgrid, custom\n"));
+  EXPECT_THAT(text, HasSubstr("  request        40 MiB\n"));
+  EXPECT_THAT(text, HasSubstr("sandbox  /var/mail/sandbox\n  reject@...  550\n"));
+}
+
+TEST(Render, JsonShowsWhatIsFalse) {
+  EXPECT_THAT(RenderJson(v1::ValidateConfigResponse()), HasSubstr("\"valid\": false"));
+}
+
+TEST(Words, ValuesOfANewerServerAreNumbers) {
+  EXPECT_EQ(Word(v1::REASON_AUTH_REFUSED), "AUTH_REFUSED");
+  EXPECT_EQ(LowerWord(v1::STAGE_MAIL_FROM), "mail_from");
+  EXPECT_EQ(Word(v1::REASON_UNSPECIFIED), "");
+  EXPECT_EQ(Word(static_cast<v1::Reason>(9999)), "9999");
+}
+
+TEST(Words, DurationsHaveAFittingUnit) {
+  using std::chrono::microseconds;
+  using std::chrono::milliseconds;
+  EXPECT_EQ(Took(microseconds(40)), "0.0 ms");
+  EXPECT_EQ(Took(microseconds(9900)), "9.9 ms");
+  EXPECT_EQ(Took(microseconds(9960)), "10 ms");
+  EXPECT_EQ(Took(milliseconds(1500)), "1.5 s");
+  EXPECT_EQ(Took(std::chrono::minutes(5)), "5 min");
+}
+
+}  // namespace
+}  // namespace sendstep::cli

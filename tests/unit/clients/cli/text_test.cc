@@ -1,0 +1,51 @@
+#include "clients/cli/text.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace sendstep::cli {
+namespace {
+
+TEST(Text, EscapeSequencesNeverReachTheTerminal) {
+  EXPECT_EQ(Shown("\x1b[2J\x1b]0;title\x07"), "\\x1b[2J\\x1b]0;title\\x07");
+  EXPECT_EQ(Shown("\xc2\x9b"
+                  "31m"),
+            "\\x9b31m");  // CSI as one C1 character
+  EXPECT_EQ(Shown(std::string("a\0b\x7f", 4)), "a\\x00b\\x7f");
+}
+
+TEST(Text, OneLineStaysOneLine) {
+  EXPECT_EQ(Shown("a\r\nb\tc"), "a\\r\\nb\\tc");
+  EXPECT_EQ(Shown("a\xe2\x80\xa8z"), "a\\u2028z");
+}
+
+TEST(Text, DirectionOfWritingCannotBeTurned) {
+  EXPECT_EQ(Shown("invoice\xe2\x80\xae"
+                  "fdp.exe"),
+            "invoice\\u202efdp.exe");
+  EXPECT_EQ(Shown("\xe2\x81\xa6x"), "\\u2066x");
+}
+
+TEST(Text, BytesThatAreNotUtf8AreEscaped) {
+  EXPECT_EQ(Shown("caf\xe9"), "caf\\xe9");
+  EXPECT_EQ(Shown("\xc0\xaf\xed\xa0\x80"), "\\xc0\\xaf\\xed\\xa0\\x80");
+}
+
+TEST(Text, LettersOfAllLanguagesStay) { EXPECT_EQ(Shown("Grüße 你好 😀"), "Grüße 你好 😀"); }
+
+TEST(Text, LinesKeepLineFeedsAndTabs) {
+  EXPECT_EQ(ShownLines("a\r\nb\n\tc\rd\x1b"), "a\nb\n\tc\\rd\\x1b");
+}
+
+TEST(Text, TableAlignsByCharactersNotBytes) {
+  EXPECT_EQ(Table({{"Ä", "x"}, {"bb", "y"}, {"c"}}, "> "), "> Ä   x\n> bb  y\n> c\n");
+}
+
+TEST(Text, StyleWithoutColoursIsPlain) {
+  EXPECT_EQ(Style(false).Bad("x"), "x");
+  EXPECT_EQ(Style(true).Bad("x"), "\x1b[31mx\x1b[0m");
+}
+
+}  // namespace
+}  // namespace sendstep::cli

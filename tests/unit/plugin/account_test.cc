@@ -1,0 +1,123 @@
+#include "plugin/account.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace sendstep::plugin {
+namespace {
+
+// Relays as an operator writes them, loaded from a file.
+class AccountTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("account_test." + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
+    catalog_.registry = &registry_;
+    catalog_.relays = &relays_;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path Write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+    return folder_ / name;
+  }
+
+  absl::Status Load(const std::string& yaml) {
+    absl::StatusOr<Relays> relays = Relays::Load(Write("relays.yaml", yaml));
+    if (relays.ok()) relays_ = *std::move(relays);
+    return relays.status();
+  }
+
+  // Reason of the first error; empty: none.
+  template <class T>
+  static std::string Error(const Checked<T>& checked) {
+    return checked.ok() ? "" : checked.findings.front().reason;
+  }
+
+  std::filesystem::path folder_;
+  providers::Registry registry_ = providers::Registry::Embedded();
+  Relays relays_;
+  AccountCatalog catalog_;
+};
+
+constexpr char kCompany[] = R"(
+default_relay: company
+relays:
+  company:
+    smtp:
+      host: mail.example.com
+      username: user
+      password: {env: ACCOUNT_TEST_PASSWORD}
+      default_from: {email: no-reply@example.com, name: Example}
+    allowed_from_domains: [example.com, "bücher.example"]
+)";
+
+TEST_F(AccountTest, NoSettingsMeanTheDefaultRelayAndItsDefaultSender) {
+  ASSERT_TRUE(Load(kCompany).ok());
+  ASSERT_EQ(setenv("ACCOUNT_TEST_PASSWORD", "pw", 1), 0);
+  const auto source = FindAccount({}, catalog_);
+  ASSERT_TRUE(source.ok());
+  EXPECT_EQ(source.value.config.password.Reveal(), "pw");
+  const auto sender = ChooseSender({}, source.value);
+  ASSERT_TRUE(sender.ok());
+  EXPECT_EQ(sender.value.address.Spec(), "no-reply@example.com");
+  EXPECT_EQ(sender.value.name, "Example");
+}
+
+TEST_F(AccountTest, AnotherSenderNeedsItsDomainAllowed) {
+  ASSERT_TRUE(Load(kCompany).ok());
+  ASSERT_EQ(setenv("ACCOUNT_TEST_PASSWORD", "pw", 1), 0);
+  const auto source = FindAccount({}, catalog_);
+  v1::Email email;
+  email.mutable_from()->set_email("ceo@example.com");
+  EXPECT_TRUE(ChooseSender(email, source.value).ok());
+  email.mutable_from()->set_email("x@b\u00FCcher.example");
+  EXPECT_TRUE(ChooseSender(email, source.value).ok());
+  email.mutable_from()->set_email("ceo@other.example");
+  EXPECT_EQ(Error(ChooseSender(email, source.value)), "SENDER_NOT_ALLOWED");
+  email.mutable_from()->set_email("no-reply@example.com");
+  email.set_envelope_sender("bounce@other.example");
+  EXPECT_EQ(Error(ChooseSender(email, source.value)), "SENDER_NOT_ALLOWED");
+}
+
+TEST_F(AccountTest, ASecretIsReadAtEachUse) {
+  const auto file = Write("password", "first\n");
+  ASSERT_TRUE(Load("relays: {r: {smtp: {host: h.example, username: u, password: {file: \"" +
+                   file.string() + "\"}}}}")
+                  .ok());
+  v1::Config config;
+  config.set_relay("r");
+  EXPECT_EQ(FindAccount(config, catalog_).value.config.password.Reveal(), "first");
+  Write("password", "second\n");
+  EXPECT_EQ(FindAccount(config, catalog_).value.config.password.Reveal(), "second");
+  std::filesystem::remove(file);
+  EXPECT_EQ(Error(FindAccount(config, catalog_)), "SECRET_UNAVAILABLE");
+}
+
+TEST_F(AccountTest, EffectiveSettingsOfARelayHideItsUsername) {
+  ASSERT_TRUE(Load(kCompany).ok());
+  ASSERT_EQ(setenv("ACCOUNT_TEST_PASSWORD", "pw", 1), 0);
+  const auto source = FindAccount({}, catalog_);
+  const auto account = ResolveAccount(source.value, catalog_, "example.com");
+  ASSERT_TRUE(account.ok());
+  const v1::SmtpConfig effective = EffectiveConfig(source.value, account.value);
+  EXPECT_EQ(effective.host(), "mail.example.com");
+  EXPECT_EQ(effective.username(), "");
+  EXPECT_EQ(effective.password().value(), "");
+}
+
+TEST_F(AccountTest, AFaultInTheRelaysFileIsNamed) {
+  EXPECT_FALSE(Load("default_relay: nobody").ok());
+  EXPECT_FALSE(Load("relays: {Bad Name: {smtp: {host: h.example}}}").ok());
+  EXPECT_FALSE(Load("relays: {r: {smtp: {hots: h.example}}}").ok());
+  EXPECT_FALSE(Load("relays: {r: {smtp: {default_from: {email: nonsense}}}}").ok());
+  EXPECT_FALSE(Load("relays: {r: {allowed_from_domains: [\"a b\"]}}").ok());
+  EXPECT_FALSE(Relays::Load(folder_ / "missing").ok());
+}
+
+}  // namespace
+}  // namespace sendstep::plugin

@@ -1,0 +1,72 @@
+#include "plugin/timeline.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sendstep::plugin {
+namespace {
+
+using base::Stage;
+using ::testing::ElementsAre;
+
+base::Reply Ok() { return {.code = 250, .enhanced_code = "2.0.0", .lines = {"Ok"}}; }
+
+TEST(TimelineTest, StagesComeInTheOrderTheyBegan) {
+  Timeline timeline(nullptr);
+  for (Stage stage : {Stage::kDns, Stage::kTcp, Stage::kEhlo, Stage::kTls, Stage::kEhlo}) {
+    timeline.StageStarted(stage);
+  }
+  timeline.Finished();
+  std::vector<Stage> stages;
+  for (const Timeline::Entry& entry : timeline.entries()) stages.push_back(entry.stage);
+  EXPECT_THAT(stages, ElementsAre(Stage::kDns, Stage::kTcp, Stage::kEhlo, Stage::kTls));
+}
+
+TEST(TimelineTest, AFailureMarksItsOwnStage) {
+  Timeline timeline(nullptr);
+  timeline.StageStarted(Stage::kMailFrom);
+  timeline.StageStarted(Stage::kRcptTo);
+  timeline.Failed(
+      base::Refused(Stage::kRcptTo, {.code = 550, .enhanced_code = "5.1.1", .lines = {"no"}}));
+  EXPECT_EQ(timeline.entries()[0].status, Timeline::Status::kPass);
+  EXPECT_EQ(timeline.entries()[1].status, Timeline::Status::kFail);
+  EXPECT_EQ(timeline.entries()[1].reply->code, 550);
+}
+
+TEST(TimelineTest, KeepsTheLastReplyOfAStage) {
+  Timeline timeline(nullptr);
+  timeline.StageStarted(Stage::kEhlo);
+  timeline.ReplyReceived({.code = 220, .enhanced_code = {}, .lines = {"hello"}});
+  timeline.ReplyReceived(Ok());
+  EXPECT_EQ(timeline.entries()[0].reply->code, 250);
+}
+
+TEST(TimelineTest, TranscriptIsKeptOnlyWhenAsked) {
+  Timeline silent(nullptr), talking(nullptr, true);
+  for (Timeline* timeline : {&silent, &talking}) {
+    timeline->LineReceived("220 hello");
+    timeline->LineSent("EHLO example.com");
+  }
+  EXPECT_TRUE(silent.transcript().empty());
+  EXPECT_THAT(talking.transcript(), ElementsAre("S: 220 hello", "C: EHLO example.com"));
+}
+
+TEST(TimelineTest, TranscriptIsBoundedAndPrintable) {
+  Timeline timeline(nullptr, true);
+  timeline.LineReceived("a\x1b[31mb\xff");
+  for (int i = 0; i < 10000; ++i) timeline.LineReceived("x");
+  EXPECT_EQ(timeline.transcript().front(), "S: a?[31mb?");
+  EXPECT_LE(timeline.transcript().size(), 4000u);
+}
+
+TEST(TimelineTest, FeedsTheMetrics) {
+  Metrics metrics;
+  Timeline timeline(&metrics);
+  timeline.StageStarted(Stage::kDns);
+  timeline.ReplyReceived(Ok());
+  timeline.Finished();
+  EXPECT_THAT(metrics.Render(), ::testing::HasSubstr("stage=\"dns\""));
+}
+
+}  // namespace
+}  // namespace sendstep::plugin

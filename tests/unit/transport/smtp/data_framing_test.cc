@@ -1,0 +1,102 @@
+#include "transport/smtp/data_framing.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/dialog_file.h"
+
+namespace sendstep::smtp {
+namespace {
+
+using testing::DotStuffed;
+
+struct Framed {
+  std::string bytes;
+  size_t blocks = 0;
+};
+
+Framed Frame(const std::string& message) {
+  Framed framed;
+  DataFraming framing(message);
+  std::vector<boost::asio::const_buffer> block;
+  for (bool last = false; !last; ++framed.blocks) {
+    last = framing.Next(block);
+    size_t size = 0;
+    for (const auto& buffer : block) {
+      framed.bytes.append(static_cast<const char*>(buffer.data()), buffer.size());
+      size += buffer.size();
+    }
+    EXPECT_LE(block.size(), DataFraming::kMaxBlockBuffers);
+    EXPECT_LE(size, DataFraming::kMaxBlockBytes + DataFraming::kMaxBlockBuffers + 5);
+    EXPECT_GT(size, 0u);
+  }
+  return framed;
+}
+
+TEST(DataFraming, DoublesDotsThatBeginALineAndEndsWithALoneDot) {
+  EXPECT_EQ(Frame("Hello\r\n").bytes, "Hello\r\n.\r\n");
+  EXPECT_EQ(Frame(".\r\n").bytes, "..\r\n.\r\n");
+  EXPECT_EQ(Frame("a.b\r\n..c\r\n.\r\n").bytes, "a.b\r\n...c\r\n..\r\n.\r\n");
+  EXPECT_EQ(Frame("").bytes, ".\r\n");
+}
+
+TEST(DataFraming, EndsAnUnendedLine) {
+  EXPECT_EQ(Frame("Hello").bytes, "Hello\r\n.\r\n");
+  EXPECT_EQ(Frame("\r\n.").bytes, "\r\n..\r\n.\r\n");
+}
+
+TEST(DataFraming, DoesNotCopyTheMessage) {
+  const std::string message(1000, 'x');
+  DataFraming framing(message);
+  std::vector<boost::asio::const_buffer> block;
+  EXPECT_TRUE(framing.Next(block));
+  EXPECT_EQ(block[0].data(), message.data());
+}
+
+TEST(DataFraming, StuffsAcrossEveryBlockBoundary) {
+  for (size_t shift = 0; shift < 8; ++shift) {
+    std::string message = std::string(DataFraming::kMaxBlockBytes - 4 + shift, 'x');
+    message.replace(DataFraming::kMaxBlockBytes - 8, 2, "\r\n");
+    message += "\r\n.\r\n.\r\n";
+    EXPECT_EQ(Frame(message).bytes, DotStuffed(message)) << shift;
+  }
+}
+
+TEST(DataFraming, KeepsBlocksSmallForAMessageOfDots) {
+  std::string message;
+  for (int i = 0; i < 1000; ++i) message += ".\r\n";
+  const Framed framed = Frame(message);
+  EXPECT_EQ(framed.bytes, DotStuffed(message));
+  EXPECT_GT(framed.blocks, 1u);
+}
+
+TEST(DataFraming, AgreesWithALineByLineMakingOfEveryShortMessage) {
+  constexpr std::string_view kAlphabet = ".x\r\n";
+  for (size_t n = 0; n < 4 * 4 * 4 * 4 * 4 * 4; ++n) {
+    std::string message;
+    for (size_t rest = n; rest > 0; rest /= 4) message += kAlphabet[rest % 4];
+    if (!Inspect(message).canonical) continue;
+    EXPECT_EQ(Frame(message).bytes, DotStuffed(message));
+  }
+}
+
+TEST(Inspect, KnowsCanonicalLineBreaks) {
+  for (const std::string_view message : {"", "a", "a\r\n", "\r\n\r\n", "a\r\nb"}) {
+    EXPECT_TRUE(Inspect(message).canonical) << message;
+  }
+  for (const std::string_view message :
+       {"\n", "\r", "a\nb\r\n", "a\rb\r\n", "a\r\r\n", "a\r\n\n", "a\r\nb\r", "\n\r"}) {
+    EXPECT_FALSE(Inspect(message).canonical) << message;
+  }
+}
+
+TEST(Inspect, TellsEightBitHeadersFromBodies) {
+  EXPECT_FALSE(Inspect("A: b\r\n\r\nc\r\n").eight_bit);
+  EXPECT_TRUE(Inspect("A: b\r\n\r\nü\r\n").eight_bit);
+  EXPECT_FALSE(Inspect("A: b\r\n\r\nü\r\n").eight_bit_headers);
+  EXPECT_TRUE(Inspect("A: ü\r\n\r\nc\r\n").eight_bit_headers);
+}
+
+}  // namespace
+}  // namespace sendstep::smtp

@@ -1,0 +1,432 @@
+// What the dialog files cannot say: several transactions, windows, time limits, stray bytes.
+
+#include "transport/smtp/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/dialog_file.h"
+#include "tests/support/dialog_player.h"
+#include "tests/support/scripted_stream.h"
+#include "transport/smtp/transaction.h"
+
+namespace sendstep::smtp {
+namespace {
+
+using base::Cause;
+using base::Deadline;
+using base::ErrorClass;
+using base::Stage;
+using testing::DotStuffed;
+using ::testing::HasSubstr;
+using testing::RecordingObserver;
+using testing::ScriptedStream;
+using testing::ScriptStep;
+using testing::StreamOperation;
+using Kind = ScriptStep::Kind;
+
+constexpr char kMessage[] = "Subject: Test\r\n\r\nHello\r\n";
+
+ScriptStep S(std::string bytes) {
+  ScriptStep step;
+  step.bytes = std::move(bytes);
+  return step;
+}
+
+ScriptStep C(std::string line) {
+  ScriptStep step;
+  step.kind = Kind::kClient;
+  step.bytes = std::move(line) + "\r\n";
+  return step;
+}
+
+ScriptStep Message(const std::string& message = kMessage) {
+  ScriptStep step;
+  step.kind = Kind::kMessage;
+  step.bytes = DotStuffed(message);
+  return step;
+}
+
+ScriptStep Close() {
+  ScriptStep step;
+  step.kind = Kind::kClose;
+  return step;
+}
+
+std::vector<ScriptStep> Opening(std::string_view extensions = "250-PIPELINING\r\n") {
+  return {S("220 mail.example.net\r\n"), C("EHLO client.example.org"),
+          S("250-mail.example.net\r\n" + std::string(extensions) + "250 DSN\r\n")};
+}
+
+std::vector<ScriptStep> operator+(std::vector<ScriptStep> a, const std::vector<ScriptStep>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+SmtpSettings Settings() {
+  SmtpSettings settings;
+  settings.host = "mail.example.net";
+  settings.port = 587;
+  settings.tls.policy = TlsPolicy::kNone;
+  settings.ehlo_name = "client.example.org";
+  return settings;
+}
+
+Envelope To(size_t recipients) {
+  Envelope envelope;
+  envelope.sender = *base::ParseAddress("alice@example.org");
+  for (size_t i = 0; i < recipients; ++i) {
+    envelope.recipients.push_back(*base::ParseAddress("r" + std::to_string(i) + "@example.net"));
+  }
+  return envelope;
+}
+
+// A session over `steps`, for `work` to use.
+class SessionTest : public ::testing::Test {
+ protected:
+  using Work = std::function<asio::awaitable<void>(Session&)>;
+
+  void Run(std::vector<ScriptStep> steps, Work work, asio::cancellation_signal* cancel = nullptr) {
+    stream_.emplace(std::move(steps));
+    if (prepare_) prepare_();
+    testing::RunCoroutine([&] { return Drive(work); }, cancel);
+    EXPECT_TRUE(stream_->violations().empty()) << stream_->violations()[0];
+    if (HasFailure()) std::cerr << observer_.Transcript();
+  }
+
+  SmtpSettings settings_ = Settings();
+  RecordingObserver observer_;
+  std::optional<ScriptedStream> stream_;
+  std::function<void()> prepare_;
+
+ private:
+  asio::awaitable<void> Drive(Work work) {
+    Session session(*stream_, settings_, observer_);
+    co_await work(session);
+    co_await session.Quit();
+  }
+};
+
+const std::vector<ScriptStep> kAcceptOne = {C("MAIL FROM:<alice@example.org>"),
+                                            C("RCPT TO:<r0@example.net>"),
+                                            S("250 Ok\r\n250 Ok\r\n"),
+                                            C("DATA"),
+                                            S("354 Go\r\n"),
+                                            Message(),
+                                            S("250 Ok\r\n")};
+const std::vector<ScriptStep> kQuit = {C("QUIT"), S("221 Bye\r\n"), Close()};
+
+TEST_F(SessionTest, SendsSeveralMessagesWithoutRsetBetweenThem) {
+  const Envelope envelope = To(1);
+  Run(Opening() + kAcceptOne + kAcceptOne + kQuit, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_FALSE(session.usable());
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    EXPECT_TRUE(session.capabilities().pipelining);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_TRUE(session.usable());
+      EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    }
+  });
+  EXPECT_TRUE(stream_->finished());
+}
+
+TEST_F(SessionTest, RsetLeadsTheTransactionAfterARefusal) {
+  const Envelope envelope = To(1);
+  const std::vector<ScriptStep> steps = Opening() +
+                                        std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
+                                                                C("RCPT TO:<r0@example.net>"),
+                                                                S("250 Ok\r\n550 No\r\n"),
+                                                                C("RSET"),
+                                                                C("MAIL FROM:<alice@example.org>"),
+                                                                C("RCPT TO:<r0@example.net>"),
+                                                                S("250 Ok\r\n250 Ok\r\n250 Ok\r\n"),
+                                                                C("DATA"),
+                                                                S("354 Go\r\n"),
+                                                                Message(),
+                                                                S("250 Ok\r\n")} +
+                                        kAcceptOne + kQuit;
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    EXPECT_FALSE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+  });
+  EXPECT_TRUE(stream_->finished());
+}
+
+TEST_F(SessionTest, ARefusedRsetEndsTheSession) {
+  const Envelope envelope = To(1);
+  const std::vector<ScriptStep> steps =
+      Opening("") + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"), S("550 No\r\n"),
+                                            C("RSET"), S("503 No\r\n")};
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    EXPECT_FALSE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_TRUE(session.usable());
+    const auto second = co_await session.Send(envelope, kMessage, Deadline::Never());
+    EXPECT_EQ(second.error().stage, Stage::kMailFrom);
+    EXPECT_EQ(second.error().reply->code, 503);
+    EXPECT_FALSE(session.usable());
+    const auto third = co_await session.Send(envelope, kMessage, Deadline::Never());
+    EXPECT_EQ(third.error().cause, Cause::kConnectionLost);
+  });
+}
+
+TEST_F(SessionTest, PipelinesInBoundedWindowsAndReadsEachBeforeTheNext) {
+  constexpr size_t kRecipients = 250;
+  const Envelope envelope = To(kRecipients);
+  std::vector<ScriptStep> steps =
+      Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>")};
+  // The window holds 100 commands: MAIL and 99, then 100, then 51. The script refuses a write of
+  // more.
+  size_t in_window = 1;
+  std::string replies = "250 Ok\r\n";
+  for (size_t i = 0; i < kRecipients; ++i) {
+    steps.push_back(C("RCPT TO:<r" + std::to_string(i) + "@example.net>"));
+    replies += i % 2 == 0 ? "250 Ok\r\n" : "450 Later\r\n";
+    if (++in_window == Transaction::kWindowCommands || i + 1 == kRecipients) {
+      steps.push_back(S(std::exchange(replies, "")));
+      in_window = 0;
+    }
+  }
+  steps = steps + std::vector<ScriptStep>{C("DATA"), S("354 Go\r\n"), Message(), S("250 Ok\r\n")} +
+          kQuit;
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    const auto report = co_await session.Send(envelope, kMessage, Deadline::Never());
+    if (!report) {
+      ADD_FAILURE() << report.error().detail;
+      co_return;
+    }
+    for (size_t i = 0; i < kRecipients; ++i) EXPECT_EQ(report->recipients[i].accepted, i % 2 == 0);
+  });
+  EXPECT_TRUE(stream_->finished());
+}
+
+TEST_F(SessionTest, AWindowIsBoundedInBytesToo) {
+  Envelope envelope = To(0);
+  std::vector<ScriptStep> steps =
+      Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>")};
+  const std::string domain =
+      std::string(60, 'd') + "." + std::string(60, 'e') + "." + std::string(60, 'f') + ".example";
+  for (size_t i = 0; i < 80; ++i) {
+    envelope.recipients.push_back(*base::ParseAddress("r" + std::to_string(i) + "@" + domain));
+  }
+  size_t bytes = std::string("MAIL FROM:<alice@example.org>\r\n").size();
+  std::string replies = "250 Ok\r\n";
+  for (const base::Address& recipient : envelope.recipients) {
+    ScriptStep rcpt = C("RCPT TO:<" + recipient.Spec() + ">");
+    if (bytes + rcpt.bytes.size() > Transaction::kWindowBytes) {
+      steps.push_back(S(std::exchange(replies, "")));
+      bytes = 0;
+    }
+    bytes += rcpt.bytes.size();
+    replies += "250 Ok\r\n";
+    steps.push_back(std::move(rcpt));
+  }
+  steps =
+      steps +
+      std::vector<ScriptStep>{S(replies), C("DATA"), S("354 Go\r\n"), Message(), S("250 Ok\r\n")} +
+      kQuit;
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+  });
+}
+
+TEST_F(SessionTest, ASurplusReplyMakesTheSessionUnusable) {
+  const Envelope envelope = To(1);
+  std::vector<ScriptStep> steps = Opening() + kAcceptOne;
+  steps.back().bytes += "250 Another\r\n";
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_FALSE(session.usable());
+  });
+}
+
+TEST_F(SessionTest, AReplyBehind354IsNotTakenForTheFinalOne) {
+  const Envelope envelope = To(1);
+  for (const auto& [early, cause] :
+       {std::pair("250 Ok\r\n", Cause::kProtocol), std::pair("552 Too big\r\n", Cause::kRefused)}) {
+    const std::vector<ScriptStep> steps =
+        Opening() + std::vector<ScriptStep>{
+                        C("MAIL FROM:<alice@example.org>"), C("RCPT TO:<r0@example.net>"),
+                        S("250 Ok\r\n250 Ok\r\n"), C("DATA"), S("354 Go\r\n" + std::string(early))};
+    const Cause expected = cause;
+    Run(steps, [&](Session& session) -> asio::awaitable<void> {
+      EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+      const auto result = co_await session.Send(envelope, kMessage, Deadline::Never());
+      EXPECT_FALSE(result.has_value());
+      EXPECT_EQ(result.error().cause, expected);
+      EXPECT_NE(result.error().error_class, ErrorClass::kUncertain);
+      EXPECT_FALSE(session.usable());
+    });
+  }
+}
+
+TEST_F(SessionTest, APassedDeadlineBeforeTheEndOfDataIsNotUncertain) {
+  const Envelope envelope = To(1);
+  const std::vector<ScriptStep> steps =
+      Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
+                                          C("RCPT TO:<r0@example.net>"), S("250 Ok\r\n250 Ok\r\n"),
+                                          C("DATA"), S("354 Go\r\n")};
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    const auto result =
+        co_await session.Send(envelope, kMessage, Deadline::After(std::chrono::seconds(-1)));
+    EXPECT_EQ(result.error().cause, Cause::kTimeout);
+    EXPECT_EQ(result.error().stage, Stage::kData);
+    EXPECT_EQ(result.error().error_class, ErrorClass::kTransient);
+    EXPECT_FALSE(session.usable());
+  });
+  EXPECT_FALSE(stream_->end_of_data_begun());
+}
+
+TEST_F(SessionTest, TheReplyDecidesThoughTheLastWriteFailed) {
+  const Envelope envelope = To(1);
+  for (const auto& [line, accepted] :
+       {std::pair("250 Ok\r\n", true), std::pair("552 No\r\n", false)}) {
+    // The server answers and closes before the client's write.
+    const std::vector<ScriptStep> steps =
+        Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
+                                            C("RCPT TO:<r0@example.net>"),
+                                            S("250 Ok\r\n250 Ok\r\n"),
+                                            C("DATA"),
+                                            S("354 Go\r\n"),
+                                            S(line),
+                                            Close()};
+    const bool expected = accepted;
+    prepare_ = [this] { stream_->ReadByteByByte(); };
+    Run(steps, [&](Session& session) -> asio::awaitable<void> {
+      EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+      const auto result = co_await session.Send(envelope, kMessage, Deadline::Never());
+      EXPECT_EQ(result.has_value(), expected);
+      if (!result) EXPECT_EQ(result.error().reply->code, 552);
+      if (!result) EXPECT_EQ(result.error().error_class, ErrorClass::kPermanent);
+    });
+  }
+}
+
+TEST_F(SessionTest, EachStageHasItsOwnTimeLimit) {
+  using std::chrono::hours;
+  StageTimeouts& limits = settings_.timeouts;
+  limits.greeting = hours(1);
+  limits.ehlo = hours(2);
+  limits.tls = hours(3);
+  limits.auth = hours(4);
+  limits.mail = hours(5);
+  limits.rcpt = hours(6);
+  limits.data_start = hours(7);
+  limits.data_block = hours(8);
+  limits.data_done = hours(9);
+  limits.quit = hours(10);
+  settings_.tls.policy = TlsPolicy::kStartTls;
+  settings_.credentials.emplace();
+  settings_.credentials->username = "alice";
+  settings_.credentials->password = base::Secret("opensesame");
+  const std::string long_message = std::string(200000, 'x') + "\r\n";  // two blocks
+  ScriptStep tls;
+  tls.kind = Kind::kTls;
+  const std::vector<ScriptStep> steps = std::vector<ScriptStep>{S("220 Hi\r\n"),
+                                                                C("EHLO client.example.org"),
+                                                                S("250-Hi\r\n250 STARTTLS\r\n"),
+                                                                C("STARTTLS"),
+                                                                S("220 Go\r\n"),
+                                                                tls,
+                                                                C("EHLO client.example.org"),
+                                                                S("250-Hi\r\n250 AUTH LOGIN\r\n"),
+                                                                C("AUTH LOGIN"),
+                                                                S("334 \r\n"),
+                                                                C("YWxpY2U="),
+                                                                S("334 \r\n"),
+                                                                C("b3BlbnNlc2FtZQ=="),
+                                                                S("235 Ok\r\n"),
+                                                                C("MAIL FROM:<alice@example.org>"),
+                                                                S("250 Ok\r\n"),
+                                                                C("RCPT TO:<r0@example.net>"),
+                                                                S("250 Ok\r\n"),
+                                                                C("DATA"),
+                                                                S("354 Go\r\n"),
+                                                                Message(long_message),
+                                                                S("250 Ok\r\n")} +
+                                        kQuit;
+  const Envelope envelope = To(1);
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, long_message, Deadline::Never()));
+  });
+  std::vector<long> used;
+  for (const StreamOperation& operation : stream_->operations()) {
+    const auto left = operation.until.at - base::Clock::now() + std::chrono::minutes(30);
+    used.push_back(std::chrono::duration_cast<hours>(left).count());
+  }
+  EXPECT_THAT(used, ::testing::ElementsAre(1, 2, 2, 3, 3, 3, 2, 2, 4, 4, 4, 4, 4, 4, 5, 5, 5, 6, 7,
+                                           7, 8, 8, 9, 10, 10));
+}
+
+TEST_F(SessionTest, NoLimitGoesBeyondTheDeadline) {
+  const Envelope envelope = To(1);
+  const Deadline deadline = Deadline::After(std::chrono::seconds(30));
+  Run(Opening() + kAcceptOne + kQuit, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(deadline));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, deadline));
+  });
+  for (const StreamOperation& operation : stream_->operations()) {
+    EXPECT_LE(operation.until.at, deadline.at);
+  }
+}
+
+TEST_F(SessionTest, CancellationWorksAgainAfterTheFinalReply) {
+  const Envelope envelope = To(1);
+  asio::cancellation_signal cancel;
+  Run(
+      Opening() + kAcceptOne,
+      [&](Session& session) -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+        EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+        cancel.emit(asio::cancellation_type::terminal);
+        const auto second = co_await session.Send(envelope, kMessage, Deadline::Never());
+        EXPECT_EQ(second.error().cause, Cause::kCancelled);
+        EXPECT_EQ(second.error().stage, Stage::kMailFrom);
+      },
+      &cancel);
+}
+
+TEST_F(SessionTest, TellsTheObserverTheDialogWithoutTheMessage) {
+  const Envelope envelope = To(1);
+  Run(Opening() + kAcceptOne + kQuit, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+  });
+  EXPECT_TRUE(observer_.Saw("C: EHLO client.example.org"));
+  EXPECT_TRUE(observer_.Saw("= PIPELINING, DSN"));
+  EXPECT_TRUE(observer_.Saw("S: 354 Go"));
+  EXPECT_TRUE(observer_.Saw("C: [message, 24 bytes]"));
+  EXPECT_TRUE(observer_.Saw("C: QUIT"));
+  EXPECT_THAT(observer_.Transcript(), ::testing::Not(HasSubstr("Hello")));
+}
+
+TEST_F(SessionTest, AnEhloNameWithALineBreakIsNotSent) {
+  settings_.ehlo_name = "client\r\nMAIL FROM:<evil@example.org>";
+  Run({S("220 Hi\r\n"), C("QUIT"), S("221 Bye\r\n")},
+      [&](Session& session) -> asio::awaitable<void> {
+        const auto opened = co_await session.Open(Deadline::Never());
+        EXPECT_EQ(opened.error().cause, Cause::kInvalid);
+        EXPECT_EQ(opened.error().stage, Stage::kEhlo);
+      });
+}
+
+TEST_F(SessionTest, AMessageWithABareLineFeedIsNotSent) {
+  const Envelope envelope = To(1);
+  Run(Opening() + kQuit, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    const auto result =
+        co_await session.Send(envelope, "a\n.\nMAIL FROM:<x>\r\n", Deadline::Never());
+    EXPECT_EQ(result.error().cause, Cause::kInvalid);
+    EXPECT_TRUE(session.usable());
+  });
+}
+
+}  // namespace
+}  // namespace sendstep::smtp

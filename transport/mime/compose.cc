@@ -1,0 +1,121 @@
+#include "transport/mime/compose.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+#include "transport/mime/header_writer.h"
+#include "transport/mime/message_check.h"
+#include "transport/mime/part.h"
+
+namespace sendstep::mime {
+namespace {
+
+// Header fields of one message, generously; what is longer grows the buffer.
+constexpr size_t kHeaderOverhead = 4096;
+
+// RFC 5322 3.3, in UTC.
+std::string Date(std::chrono::system_clock::time_point at) {
+  constexpr std::array kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr std::array kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const auto day = std::chrono::floor<std::chrono::days>(at);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(std::chrono::floor<std::chrono::seconds>(at - day));
+  char text[64];
+  std::snprintf(text, sizeof text, "%s, %02u %s %04d %02d:%02d:%02d +0000",
+                kDays[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
+                kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                static_cast<int>(time.seconds().count()));
+  return text;
+}
+
+void WriteMailboxes(std::string_view name, const std::vector<Mailbox>& mailboxes,
+                    std::string& out) {
+  if (!mailboxes.empty()) HeaderWriter(name, out).Mailboxes(mailboxes);
+}
+
+void WriteMessageIds(std::string_view name, const std::vector<std::string>& ids, std::string& out) {
+  if (ids.empty()) return;
+  HeaderWriter header(name, out);
+  for (const std::string& id : ids) header.Word(id);
+}
+
+void WriteHeader(const Message& message, const ComposeOptions& options, std::string& out) {
+  HeaderWriter("Date", out).Unstructured(Date(options.date));
+  WriteMailboxes("From", {message.from}, out);
+  WriteMailboxes("To", message.to, out);
+  WriteMailboxes("Cc", message.cc, out);
+  if (message.to.empty() && message.cc.empty()) {
+    // Filters count it against a message when it names no recipient at all.
+    HeaderWriter("To", out).Word("undisclosed-recipients:;");
+  }
+  WriteMailboxes("Reply-To", message.reply_to, out);
+  if (!message.subject.empty()) HeaderWriter("Subject", out).Unstructured(message.subject);
+  WriteMessageIds("Message-ID", {options.message_id}, out);
+  if (!message.in_reply_to.empty()) WriteMessageIds("In-Reply-To", {message.in_reply_to}, out);
+  WriteMessageIds("References", message.references, out);
+  for (const Header& header : message.headers) {
+    HeaderWriter(header.name, out).Unstructured(header.value);
+  }
+  HeaderWriter("MIME-Version", out).Word("1.0");
+}
+
+// mixed(alternative(text, related(html, inline...)), attachments...), less what is not needed.
+Part Structure(const Message& message) {
+  const bool has_html = !message.html.empty();
+  std::vector<Part> related;
+  std::vector<Part> files;
+  if (has_html) related.push_back(TextPart("html", message.html));
+  for (const Attachment& attachment : message.attachments) {
+    // Without HTML there is nothing that could show an inline part.
+    const bool is_inline = has_html && !attachment.content_id.empty();
+    (is_inline ? related : files).push_back(FilePart(attachment, is_inline));
+  }
+  std::vector<Part> bodies;
+  if (!message.text.empty() || (!has_html && files.empty())) {
+    bodies.push_back(TextPart("plain", message.text));
+  }
+  if (has_html) bodies.push_back(Multipart("related", std::move(related)));
+  if (files.empty()) return Multipart("alternative", std::move(bodies));
+  std::vector<Part> mixed;
+  if (!bodies.empty()) mixed.push_back(Multipart("alternative", std::move(bodies)));
+  std::move(files.begin(), files.end(), std::back_inserter(mixed));
+  Part part;
+  part.multipart = "mixed";
+  part.children = std::move(mixed);
+  return part;
+}
+
+bool NeedsSmtpUtf8(const Message& message) {
+  const auto any = [](const std::vector<Mailbox>& mailboxes) {
+    return std::any_of(mailboxes.begin(), mailboxes.end(),
+                       [](const Mailbox& mailbox) { return mailbox.address.NeedsSmtpUtf8(); });
+  };
+  return message.from.address.NeedsSmtpUtf8() || any(message.to) || any(message.cc) ||
+         any(message.reply_to);
+}
+
+base::Error Invalid(std::string detail) {
+  return base::Failed(base::Stage::kConfig, base::Cause::kInvalid, base::ErrorClass::kPermanent,
+                      std::move(detail));
+}
+
+}  // namespace
+
+base::Result<ComposedMessage> Compose(const Message& message, const ComposeOptions& options) {
+  if (!IsMessageId(options.message_id)) return Invalid("the message id is malformed");
+  if (auto problem = FindProblem(message)) return Invalid(*std::move(problem));
+  const Part body = Structure(message);
+  ComposedMessage composed;
+  composed.needs_smtputf8 = NeedsSmtpUtf8(message);
+  composed.bytes.reserve(kHeaderOverhead + PartSize(body));
+  WriteHeader(message, options, composed.bytes);
+  WritePart(body, options.boundary_seed, composed.bytes);
+  if (!composed.bytes.ends_with("\r\n")) composed.bytes += "\r\n";
+  return composed;
+}
+
+}  // namespace sendstep::mime

@@ -1,0 +1,46 @@
+// The facade of transport: one call sends one message, or checks how far one would come. Looks up
+// the host, connects (RFC 8305), runs the session and closes it. One connection per call.
+//
+// Threads: thread-safe. Each call runs on its caller's executor, which must be a strand (or a
+// single-threaded context). Lifetime: the resolver must outlive the mailer and all its calls.
+#ifndef SENDSTEP_TRANSPORT_NET_MAILER_H_
+#define SENDSTEP_TRANSPORT_NET_MAILER_H_
+
+#include <boost/asio/awaitable.hpp>
+#include <optional>
+#include <string_view>
+
+#include "transport/base/deadline.h"
+#include "transport/base/result.h"
+#include "transport/dns/resolver.h"
+#include "transport/smtp/envelope.h"
+#include "transport/smtp/observer.h"
+#include "transport/smtp/settings.h"
+
+namespace sendstep::net {
+
+class Mailer {
+ public:
+  explicit Mailer(dns::Resolver& resolver) : resolver_(resolver) {}
+
+  // Sends `message` (canonical CRLF). The observer is told Finished() or Failed() exactly once,
+  // before this returns. Cancelling the coroutine stops it at any await before the end of data is
+  // written and not from there on. `message`, `settings`, `envelope` and `observer` must outlive
+  // the call.
+  boost::asio::awaitable<base::Result<smtp::DeliveryReport>> Send(
+      const smtp::SmtpSettings& settings, const smtp::Envelope& envelope, std::string_view message,
+      base::Deadline deadline, smtp::Observer& observer);
+
+  // Opens a session and, given an envelope, probes it (MAIL, RCPT, RSET). Sends nothing.
+  boost::asio::awaitable<base::Result<void>> Check(const smtp::SmtpSettings& settings,
+                                                   const std::optional<smtp::Envelope>& envelope,
+                                                   base::Deadline deadline,
+                                                   smtp::Observer& observer);
+
+ private:
+  dns::Resolver& resolver_;
+};
+
+}  // namespace sendstep::net
+
+#endif  // SENDSTEP_TRANSPORT_NET_MAILER_H_

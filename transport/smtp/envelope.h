@@ -1,0 +1,33 @@
+// Whom a message is from and for, as the SMTP commands say it (RFC 5321 2.3.1), and how that went.
+#ifndef SENDSTEP_TRANSPORT_SMTP_ENVELOPE_H_
+#define SENDSTEP_TRANSPORT_SMTP_ENVELOPE_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "transport/base/address.h"
+#include "transport/base/error.h"
+
+namespace sendstep::smtp {
+
+struct Envelope {
+  // Unset: the null reverse-path "<>".
+  std::optional<base::Address> sender;
+  // At least one; no address twice.
+  std::vector<base::Address> recipients;
+};
+
+// A delivery that the server took for one recipient at least.
+struct DeliveryReport {
+  // One entry per recipient of the envelope, in its order.
+  std::vector<base::RecipientOutcome> recipients;
+  // The reply to the end of data: the one that decides.
+  base::Reply final_reply;
+  // Bytes of the message, before dot-stuffing.
+  size_t message_bytes = 0;
+};
+
+}  // namespace sendstep::smtp
+
+#endif  // SENDSTEP_TRANSPORT_SMTP_ENVELOPE_H_

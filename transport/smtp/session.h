@@ -1,0 +1,70 @@
+// One SMTP session on one Stream: greeting, EHLO, STARTTLS, EHLO, AUTH (RFC 5321, 3207, 4954), then
+// any number of transactions, then QUIT. Straight-line coroutines, to be read beside the RFC.
+//
+// Lifetime: stream, settings and observer must outlive the session.
+// Threads: not thread-safe; everything on one strand, one call at a time.
+// After an Error the session is broken unless usable() says otherwise.
+#ifndef SENDSTEP_TRANSPORT_SMTP_SESSION_H_
+#define SENDSTEP_TRANSPORT_SMTP_SESSION_H_
+
+#include <boost/asio/awaitable.hpp>
+#include <string>
+#include <string_view>
+
+#include "transport/base/deadline.h"
+#include "transport/base/result.h"
+#include "transport/smtp/capabilities.h"
+#include "transport/smtp/dialog.h"
+#include "transport/smtp/envelope.h"
+#include "transport/smtp/observer.h"
+#include "transport/smtp/settings.h"
+#include "transport/smtp/stream.h"
+
+namespace sendstep::smtp {
+
+class Session {
+ public:
+  Session(Stream& stream, const SmtpSettings& settings, Observer& observer);
+
+  // Brings the session to where it takes mail. Nothing learned before TLS is kept.
+  asio::awaitable<base::Result<void>> Open(base::Deadline deadline);
+
+  // Sends one message (canonical CRLF, not dot-stuffed). See transaction.h.
+  asio::awaitable<base::Result<DeliveryReport>> Send(const Envelope& envelope,
+                                                     std::string_view message,
+                                                     base::Deadline deadline);
+
+  // MAIL and RCPT, then RSET: nothing is sent. Recipients refused are an Error, as in Send, when
+  // all were; the report's final_reply is the reply to RSET.
+  asio::awaitable<base::Result<DeliveryReport>> Probe(const Envelope& envelope,
+                                                      base::Deadline deadline);
+
+  // QUIT and close, within timeouts.quit. What the server says changes nothing.
+  asio::awaitable<void> Quit();
+
+  const Capabilities& capabilities() const { return capabilities_; }
+  // Open, and the last call left it where another transaction can begin.
+  bool usable() const { return opened_ && dialog_.InStep(); }
+
+ private:
+  asio::awaitable<base::Result<void>> Greet(base::Deadline deadline);
+  asio::awaitable<base::Result<void>> Hello(base::Deadline deadline);
+  asio::awaitable<base::Result<void>> StartTls(base::Deadline deadline);
+  asio::awaitable<base::Result<void>> Handshake(base::Deadline deadline);
+  asio::awaitable<base::Result<void>> Authenticate(base::Deadline deadline);
+  asio::awaitable<base::Result<void>> AuthenticateWith(SaslMechanism mechanism,
+                                                       base::Deadline deadline);
+  base::Error PlaintextCredentials() const;
+
+  Stream& stream_;
+  const SmtpSettings& settings_;
+  Dialog dialog_;
+  Capabilities capabilities_;
+  bool protected_ = false;  // TLS is established
+  bool opened_ = false;
+  bool rset_first_ = false;  // before the next transaction
+};
+
+}  // namespace sendstep::smtp
+
+#endif  // SENDSTEP_TRANSPORT_SMTP_SESSION_H_

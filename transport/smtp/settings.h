@@ -1,0 +1,75 @@
+// Everything a session needs to know about where and as whom to send. Made by providers/resolve,
+// which checks it; transport takes it as it is.
+#ifndef SENDSTEP_TRANSPORT_SMTP_SETTINGS_H_
+#define SENDSTEP_TRANSPORT_SMTP_SETTINGS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "transport/base/secret.h"
+
+namespace sendstep::smtp {
+
+enum class TlsPolicy {
+  kNone,      // plaintext
+  kStartTls,  // STARTTLS (RFC 3207), required
+  kImplicit,  // TLS from the first byte (RFC 8314 3.3)
+};
+
+struct TlsSettings {
+  TlsPolicy policy = TlsPolicy::kStartTls;
+  // PEM certificates trusted instead of the system's. Empty: the system's.
+  std::string ca_pem;
+  // Check chain, validity and name. False only where the config says so.
+  bool verify = true;
+};
+
+enum class SaslMechanism { kPlain, kLogin, kXOAuth2 };
+
+// "PLAIN", "LOGIN", "XOAUTH2".
+std::string_view MechanismName(SaslMechanism mechanism);
+
+struct Credentials {
+  std::string username;
+  base::Secret password;      // for PLAIN and LOGIN
+  base::Secret oauth2_token;  // for XOAUTH2; exactly one of the two is set
+  // Some providers' username is a secret too: shown nowhere.
+  bool username_is_secret = false;
+};
+
+// How long each stage may take (RFC 5321 4.5.3.2), inside the caller's deadline.
+struct StageTimeouts {
+  std::chrono::seconds dns{30};
+  std::chrono::seconds connect{30};  // all addresses together
+  std::chrono::seconds tls{60};
+  std::chrono::seconds greeting{300};
+  std::chrono::seconds ehlo{300};
+  std::chrono::seconds auth{120};  // each exchange
+  std::chrono::seconds mail{300};
+  std::chrono::seconds rcpt{300};  // each reply
+  std::chrono::seconds data_start{120};
+  std::chrono::seconds data_block{180};
+  std::chrono::seconds data_done{600};
+  std::chrono::milliseconds quit{500};  // politeness only: nothing depends on it
+};
+
+struct SmtpSettings {
+  std::string host;  // A-labels or an IP address
+  uint16_t port = 25;
+  TlsSettings tls;
+  std::optional<Credentials> credentials;
+  // Mechanisms to try, in order, of those the server offers.
+  std::vector<SaslMechanism> mechanisms = {SaslMechanism::kPlain, SaslMechanism::kLogin};
+  // Send credentials over plaintext. False: refused before any packet.
+  bool allow_plaintext_auth = false;
+  // For EHLO and HELO: a domain or an address literal. Never the machine's own name.
+  std::string ehlo_name;
+  StageTimeouts timeouts;
+};
+
+}  // namespace sendstep::smtp
+
+#endif  // SENDSTEP_TRANSPORT_SMTP_SETTINGS_H_

@@ -78,7 +78,6 @@ constexpr std::pair<std::string_view, std::string_view> kRequired[] = {
 
 // Ports that users are told about; the profiles' own come on top.
 constexpr uint32_t kUsualPorts[] = {25, 110, 465, 587, 2525};
-constexpr uint32_t kDefaultPort = 25;
 constexpr size_t kMaxCaPem = 64 * 1024;
 
 template <size_t N>
@@ -309,7 +308,7 @@ class SchemaMaker {
     for (const auto& profile : registry_.profiles()) {
       for (const auto& port : profile->ports()) ports.insert(port.number());
     }
-    return {{"minimum", 1}, {"maximum", 65535}, {"default", kDefaultPort}, {"examples", ports}};
+    return {{"minimum", 1}, {"maximum", 65535}, {"examples", ports}};
   }
 
   const providers::Registry& registry_;

@@ -1,5 +1,5 @@
 // The log: one JSON object a line on stderr,
-//   {"time":"2026-01-31T08:00:00.123Z","level":"info","event":"listening","address":"127.0.0.1:7070"}
+//   {"time":"2026-01-31T08:00:00.123Z","level":"info","event":"sent","port":587}
 // Strings that are not UTF-8 come out with U+FFFD; a line is at most 16 kB, long strings are cut.
 // Never pass a secret: base::Secret does not convert to a field.
 //

@@ -46,8 +46,8 @@ v1::Failure ToFailure(const base::Error& error, const providers::Explained& expl
 
 v1::Diagnostic ToDiagnostic(const providers::Finding& finding);
 
-// The stages up to `last` in their order, those that did not happen as SKIPPED. STAGE_CONFIG only where
-// it failed.
+// The stages up to `last` in their order, those that did not happen as SKIPPED. STAGE_CONFIG only
+// where it failed.
 void AddChecks(const Timeline& timeline, base::Stage last, bool with_tls,
                google::protobuf::RepeatedPtrField<v1::Check>& out);
 

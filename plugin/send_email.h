@@ -1,5 +1,5 @@
-// The use case: compose the message, hand it to the mailer, say how it went. Execute and TestSend both
-// run this and nothing else.
+// The use case: compose the message, hand it to the mailer, say how it went. Execute and TestSend
+// both run this and nothing else.
 #ifndef SENDSTEP_PLUGIN_SEND_EMAIL_H_
 #define SENDSTEP_PLUGIN_SEND_EMAIL_H_
 
@@ -22,8 +22,9 @@ struct SentEmail {
   std::chrono::system_clock::time_point accepted_at;
 };
 
-// Runs on a strand. `command`, `mailer` and `timeline` outlive the call. Errors are the mailer's, and
-// Stage::kConfig where the message cannot be composed or is larger than the server or provider takes.
+// Runs on a strand. `command`, `mailer` and `timeline` outlive the call. Errors are the mailer's,
+// and Stage::kConfig where the message cannot be composed or is larger than the server or provider
+// takes.
 boost::asio::awaitable<base::Result<SentEmail>> SendEmail(const SendCommand& command,
                                                           std::string message_id,
                                                           base::Deadline deadline,

@@ -91,10 +91,14 @@ Explained TimedOut(const Error& error, const Resolved& resolved) {
         absl::StrCat(Endpoint(resolved), " did not answer the TLS handshake in time."),
         "Check that the port speaks implicit TLS: ports 25, 587 and 2525 want STARTTLS.");
   }
+  const bool silent = error.stage == Stage::kEhlo;
   return Passing("TIMEOUT", Fault::kProvider, kThrottleDelay,
                  absl::StrCat(Endpoint(resolved), " did not answer in time at stage ",
                               std::string(base::StageName(error.stage)), Detail(error), "."),
-                 "Try again later. Nothing was sent.");
+                 silent
+                     ? "Nothing was sent. If it goes on, check the port: one that wants TLS from "
+                       "the first byte says nothing until then (choose tls implicit)."
+                     : "Try again later. Nothing was sent.");
 }
 
 Explained ConnectionLost(const Error& error, const Resolved& resolved) {
@@ -155,6 +159,11 @@ Explained PlaintextOnTlsPort(const Resolved& resolved) {
 }
 
 Explained Certificate(const Error& error, const Resolved& resolved) {
+  if (error.detail.find("expired") != std::string::npos) {
+    return Permanent("CERTIFICATE_INVALID", Fault::kProvider,
+                     absl::StrCat("The certificate of ", resolved.settings.host, " has expired."),
+                     "Tell the server's operator to renew it; do not switch verification off.");
+  }
   std::string advice =
       "If the server has a private CA, give its certificate in ca_pem; otherwise check the host's "
       "name: the "

@@ -34,6 +34,11 @@ constexpr char kQuota[] =
 constexpr char kTooLarge[] =
     "\\bsize\\b.*(limit|exceed)|exceed.*\\bsize\\b|too (large|big|long)\\b";
 constexpr char kDomainRecords[] = "\\b(spf|dkim|dmarc)\\b";
+constexpr char kNotYourFrom[] =
+    "not (allowed|authori[sz]ed|permitted) to send (as|from|on behalf)|send ?as ?denied|not owned "
+    "by|(from|sender).*not "
+    "(verified|allowed|authori[sz]ed|permitted)|unverified (sender|from)";
+constexpr char kClientRefused[] = "client (host|address).*(rejected|denied|refused)";
 constexpr char kSender[] =
     "\\b(sender|from|envelope-from|return.?path|identity|originator)\\b|not owned by|send ?as";
 
@@ -248,7 +253,10 @@ Explained AtRecipients(const Refusal& refusal) {
   }
   if (reply.Transient()) return Busy(refusal);
   if (DeniesLogin(refusal)) return WantsLogin(refusal);
-  if (Says(refusal.text, kRelay) && !refusal.HasCredentials()) return WantsLogin(refusal);
+  // Postfix judges client and sender when the first recipient comes (smtpd_delay_reject).
+  if (Says(refusal.text, kNotYourFrom)) return FromNotAllowed();
+  const bool login_may_help = Says(refusal.text, kRelay) || Says(refusal.text, kClientRefused);
+  if (login_may_help && !refusal.HasCredentials()) return WantsLogin(refusal);
   if (Says(refusal.text, kRelay)) {
     return Permanent(
         "RECIPIENTS_REFUSED", Fault::kConfig,
@@ -270,11 +278,7 @@ Explained AtData(const Refusal& refusal) {
                      "The server accepts none of the recipients.",
                      "Check the recipients' addresses.");
   }
-  if (refusal.Enhanced("7.60") ||
-      Says(refusal.text,
-           "not (allowed|authori[sz]ed|permitted) to send|send ?as ?denied|not owned by|"
-           "(from|sender).*not (verified|allowed|authori[sz]ed|permitted)|unverified "
-           "(sender|from)")) {
+  if (refusal.Enhanced("7.60") || Says(refusal.text, kNotYourFrom)) {
     return FromNotAllowed();
   }
   if (Says(refusal.text, kQuota)) return Busy(refusal);

@@ -52,6 +52,7 @@ absl::Status ApplyAddresses(const EmailFlags& flags, v1::Email& email) {
 absl::Status ApplyBody(const std::optional<std::string>& text,
                        const std::optional<std::string>& file, const std::string& flag,
                        Environment& environment, std::string& body) {
+  if (text && file) return absl::NotFoundError(flag + " excludes the same body as a text");
   if (text) body = *text;
   if (!file) return absl::OkStatus();
   absl::StatusOr<std::string> bytes = ReadFile(environment, *file, flag, kMaxRequestBytes);

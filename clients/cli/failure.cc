@@ -182,27 +182,36 @@ Failure FromInput(const absl::Status& status) {
           content ? ExitCode::kInvalidInput : ExitCode::kUsage};
 }
 
-std::string Explain(const Failure& failure, const std::string& headline, const Style& style) {
-  std::string text = style.Bad(headline) + ": " + Shown(failure.message) + "\n";
+std::string ExplainFurther(const Failure& failure, const std::string& said,
+                           const std::string& request_id) {
   std::vector<std::vector<std::string>> rows;
   const auto row = [&](const char* name, std::string value) {
     if (!value.empty()) rows.push_back({name, std::move(value)});
   };
   for (const auto& violation : failure.details.violations) {
-    row("field",
-        Shown(violation.field + (violation.field.empty() ? "" : ": ") + violation.description));
+    const std::string field = violation.field + (violation.field.empty() ? "" : ": ");
+    row("field", Shown(field + violation.description));
   }
   row("server said", ReplyLine(failure));
   row("reason", Shown(failure.details.reason));
   row("stage", Shown(Get(failure, "phase")));
   row("fault", FaultLine(Get(failure, "fault")));
-  row("what to do", Shown(Get(failure, "what_to_do")));
+  const std::string what_to_do = Get(failure, "what_to_do");
+  if (said.find(what_to_do) == std::string::npos) row("what to do", Shown(what_to_do));
   row("try again", RetryLine(failure));
   row("message id", Shown(Get(failure, "message_id")));
+  row("request id", Shown(request_id));
   for (const auto& link : failure.details.links) {
     row("see", Shown(link.url + (link.description.empty() ? "" : "  " + link.description)));
   }
-  return text + Table(rows, "  ");
+  return Table(rows, "  ");
+}
+
+std::string Explain(const Failure& failure, const std::string& headline, const Style& style,
+                    const std::string& request_id) {
+  const bool uncertain = failure.exit_code == ExitCode::kUncertain;
+  return (uncertain ? style.Odd("uncertain") : style.Bad(headline)) + ": " +
+         Shown(failure.message) + "\n" + ExplainFurther(failure, failure.message, request_id);
 }
 
 std::string ToJson(const Failure& failure, const std::string& request_id) {

@@ -60,8 +60,13 @@ Failure Unreachable(const std::string& address);
 Failure FromInput(const absl::Status& status);
 
 // Lines for people: what happened, whose fault, what to do, whether to try again. `headline` opens
-// the first line, e.g. "not sent".
-std::string Explain(const Failure& failure, const std::string& headline, const Style& style);
+// the first line, e.g. "not sent"; it is "uncertain" where nobody knows.
+std::string Explain(const Failure& failure, const std::string& headline, const Style& style,
+                    const std::string& request_id = "");
+
+// The same without the first line, and without what `said` says already.
+std::string ExplainFurther(const Failure& failure, const std::string& said,
+                           const std::string& request_id = "");
 
 // One JSON object: code, message, reason, metadata, violations, retryAfter, links, and requestId
 // unless it is empty. ASCII only.

@@ -26,11 +26,12 @@ void RefuseSecretFlag(CLI::App& app, const std::string& name, const std::string&
 void AddSmtpFlags(CLI::App& app, StepOptions& options) {
   const std::string group = "Mail provider";
   SmtpFlags& smtp = options.smtp;
-  auto* relay = app.add_option("--relay", options.relay, "Relay that the server's operator wrote")
-                    ->type_name("NAME")
-                    ->group(group);
+  app.add_option("--relay", options.relay,
+                 "Relay that the server's operator wrote, in place of all of these")
+      ->type_name("NAME")
+      ->group(group);
   const auto add = [&](const char* name, auto& value, const char* form, const char* help) {
-    return app.add_option(name, value, help)->type_name(form)->group(group)->excludes(relay);
+    return app.add_option(name, value, help)->type_name(form)->group(group);
   };
   add("--provider", smtp.provider, "NAME", "Provider, e.g. gmail (see: sendstep providers)");
   add("--region", smtp.region, "NAME", "The provider's region, e.g. eu-west-1");
@@ -42,12 +43,10 @@ void AddSmtpFlags(CLI::App& app, StepOptions& options) {
   add("--domain", smtp.domain, "NAME", "Sender's host name or address for EHLO");
   add("--ca-file", smtp.ca_file, "FILE", "PEM certificates to trust instead of the system's");
   app.add_flag("--insecure-skip-verify", smtp.insecure_skip_verify, "Accept any certificate")
-      ->group(group)
-      ->excludes(relay);
+      ->group(group);
   app.add_flag("--allow-plaintext-auth", smtp.allow_plaintext_auth,
                "Send the password although the connection is plaintext")
-      ->group(group)
-      ->excludes(relay);
+      ->group(group);
 }
 
 void AddSecretFlags(CLI::App& app, SecretFlags& secrets) {
@@ -83,11 +82,10 @@ void AddEmailFlags(CLI::App& app, EmailFlags& email) {
   AddList(app, "--bcc", email.bcc, "Recipient whom nobody sees", group, mailbox);
   AddList(app, "--reply-to", email.reply_to, "Where answers go", group, mailbox);
   add("--subject", email.subject, "TEXT", "Subject");
-  auto* text = add("--text", email.text, "TEXT", "Plain text body");
-  add("--text-file", email.text_file, "FILE", "Plain text body from a file (-: stdin)")
-      ->excludes(text);
-  auto* html = add("--html", email.html, "HTML", "HTML body");
-  add("--html-file", email.html_file, "FILE", "HTML body from a file (-: stdin)")->excludes(html);
+  add("--text", email.text, "TEXT", "Plain text body");
+  add("--text-file", email.text_file, "FILE", "Plain text body from a file (-: stdin)");
+  add("--html", email.html, "HTML", "HTML body");
+  add("--html-file", email.html_file, "FILE", "HTML body from a file (-: stdin)");
   AddList(app, "--attach", email.attach, "File to attach", group, "FILE[:type]");
   AddList(app, "--inline", email.inline_files, "Picture that the HTML shows as cid:CID", group,
           "CID=FILE[:type]");

@@ -91,6 +91,29 @@ std::string Headline(const v1::ExecuteResponse& answer, const Style& style) {
   }
 }
 
+std::string RenderNotAccepted(const v1::TestSendResponse& answer, const Style& style) {
+  const bool uncertain = answer.failure().retryable() == v1::RETRYABLE_UNCERTAIN;
+  std::string text = uncertain ? style.Odd("uncertain") : style.Bad("not accepted");
+  text += ": " + Shown(answer.verdict()) + "\n";
+  if (!answer.has_failure()) return text;
+  const Failure failure = FromAnswer(answer.failure());
+  std::string said = answer.verdict();  // and the next steps, which follow
+  for (const auto& step : answer.next_steps()) said += "\n" + step;
+  if (said.find(failure.message) == std::string::npos) text += Shown(failure.message) + "\n";
+  return text + ExplainFurther(failure, said) +
+         RenderRecipients(answer.failure().recipients(), style);
+}
+
+// The findings of a stage, and the server's words where they refuse or nothing else is known.
+std::vector<std::string> WordsOf(const v1::Check& check) {
+  std::vector<std::string> words;
+  if (!check.detail().empty()) words.push_back(Shown(check.detail()));
+  if (words.empty() && check.has_tls()) words.push_back(TlsText(check.tls()));
+  const uint32_t code = check.reply().code();
+  if (code >= 400 || (code != 0 && words.empty())) words.push_back(ReplyText(check.reply()));
+  return words;
+}
+
 // What the settings come to, one line: "gmail: smtp.gmail.com port 587, starttls, as
 // ann@example.com".
 std::string EffectiveText(const v1::SmtpConfig& smtp) {
@@ -135,10 +158,7 @@ std::string RenderTimeline(const RepeatedPtrField<v1::Check>& checks, const Styl
   std::string text;
   for (int i = 0; i < checks.size(); ++i) {
     const v1::Check& check = checks[i];
-    std::vector<std::string> words;
-    if (!check.detail().empty()) words.push_back(Shown(check.detail()));
-    if (words.empty() && check.has_tls()) words.push_back(TlsText(check.tls()));
-    if (check.has_reply() && check.reply().code() != 0) words.push_back(ReplyText(check.reply()));
+    const std::vector<std::string> words = WordsOf(check);
     const std::string& time = took[static_cast<size_t>(i)];
     std::string line = "  " + Padded(LowerWord(check.stage()), stage_width) + "  " +
                        Mark(check.status(), style) + "  " +
@@ -159,11 +179,7 @@ std::string RenderTest(const v1::TestSendResponse& answer, bool transcript, cons
     text += style.Good("accepted") + ": " + Shown(answer.verdict()) + "\n";
     if (answer.has_result()) text += RenderSent(answer.result(), style);
   } else {
-    text += style.Bad("not accepted") + ": " + Shown(answer.verdict()) + "\n";
-    if (answer.has_failure()) {
-      text += Explain(FromAnswer(answer.failure()), "why", style);
-      text += RenderRecipients(answer.failure().recipients(), style);
-    }
+    text += RenderNotAccepted(answer, style);
   }
   text += RenderDiagnostics(answer.diagnostics(), style);
   if (answer.next_steps_size() > 0) text += "\n" + style.Strong("next steps") + "\n";

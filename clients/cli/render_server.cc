@@ -28,11 +28,13 @@ void AddEach(Rows& rows, const char* name,
   for (int i = 0; i < lines.size(); ++i) rows.push_back({i == 0 ? name : "", Shown(lines[i])});
 }
 
+// As the profile says, else by the contract's rule.
 std::string TlsOfPort(const v1::ProviderInfo& provider, uint32_t port) {
   for (const auto& p : provider.ports()) {
     if (p.port() == port) return p.tls() == v1::TLS_MODE_OFF ? "none" : LowerWord(p.tls());
   }
-  return "";
+  if (port == 0) return "-";
+  return port == 465 || port == 2465 || port == 8465 ? "implicit" : "starttls";
 }
 
 std::string UsernameForm(const v1::ProviderInfo& provider) {
@@ -89,8 +91,8 @@ std::string RenderProviders(const v1::DescribeResponse& answer, const Style& sty
   Rows rows = {{"PROVIDER", "HOST", "PORT", "TLS", "USERNAME"}};
   for (const auto& p : answer.providers()) {
     rows.push_back({Shown(p.id()), p.host().empty() ? "-" : Shown(p.host()),
-                    std::to_string(p.default_port()), TlsOfPort(p, p.default_port()),
-                    UsernameForm(p)});
+                    p.default_port() == 0 ? "-" : std::to_string(p.default_port()),
+                    TlsOfPort(p, p.default_port()), UsernameForm(p)});
   }
   const std::string table = Table(rows);
   const size_t end = table.find('\n');
@@ -109,8 +111,9 @@ std::string RenderProvider(const v1::ProviderInfo& provider, const Style& style)
   }
   AddEach(rows, "regions", provider.regions());
   Add(rows, "mechanisms", Joined(provider.auth_mechanisms()));
-  Add(rows, "username", UsernameForm(provider));
-  Add(rows, "", Shown(provider.username_help()));
+  const std::string form = UsernameForm(provider);
+  Add(rows, "username", form);
+  Add(rows, form.empty() ? "username" : "", Shown(provider.username_help()));
   if (provider.username_is_secret()) Add(rows, "", "as secret as the password");
   Add(rows, "password", Shown(provider.password_help()));
   Add(rows, "domain", Shown(provider.domain_help()));

@@ -123,7 +123,9 @@ absl::Status ApplyConfig(const StepOptions& options, Environment& environment, v
   const bool smtp_flags = options.smtp.Any() || options.secrets.Any();
   if (options.relay) {
     if (smtp_flags) {
-      return absl::NotFoundError("--relay is a whole account: it takes no credentials");
+      return absl::NotFoundError(
+          "--relay is a whole account: it excludes the flags of a mail provider and of "
+          "credentials");
     }
     config.set_relay(*options.relay);
     return absl::OkStatus();
@@ -190,13 +192,14 @@ v1::TestSendRequest ToTestRequest(v1::ExecuteRequest step, const StepOptions& op
   test.set_request_id(step.request_id());
   if (!options.email.to.empty()) test.mutable_to()->Swap(step.mutable_email()->mutable_to());
   v1::Email& email = *step.mutable_email();
-  if (IsOnlyFrom(email) && (!email.has_from() || step.config().has_smtp())) {
-    if (email.has_from()) {
-      *step.mutable_config()->mutable_smtp()->mutable_default_from() = email.from();
-    }
-  } else {
-    *test.mutable_email() = std::move(email);
+  if (IsOnlyFrom(email) && email.has_from() && step.config().has_smtp()) {
+    email.mutable_from()->Swap(step.mutable_config()->mutable_smtp()->mutable_default_from());
+    email.Clear();
+  } else if (IsOnlyFrom(email) && email.has_from()) {
+    email.set_subject("Test email");
+    email.set_text("This is a test email, sent by: sendstep test\n");
   }
+  if (email.ByteSizeLong() > 0) *test.mutable_email() = std::move(email);
   if (step.has_config()) *test.mutable_config() = std::move(*step.mutable_config());
   if (step.has_context()) *test.mutable_context() = std::move(*step.mutable_context());
   return test;

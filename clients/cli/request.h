@@ -30,7 +30,8 @@ absl::StatusOr<v1::ExecuteRequest> BuildRequest(const StepOptions& options,
                                                 Environment& environment);
 
 // The step as a test. Recipients named by flags take the place of the email's. An email that is but
-// a From is no email: the server brings its own message, and the settings take the From.
+// a From is no email: the server brings its own message and the settings take the From. A
+// relay takes none: there a short text goes with it.
 v1::TestSendRequest ToTestRequest(v1::ExecuteRequest step, const StepOptions& options);
 
 // The step as something to check; the email is left out where there is none.

@@ -45,8 +45,7 @@ void Session::Report(const Failure& failure, const std::string& headline,
     environment_.out << ToJson(failure, request_id);
     return;
   }
-  environment_.err << Explain(failure, headline, Style(environment_.colour_err));
-  if (!request_id.empty()) environment_.err << "  request id  " << Shown(request_id) << "\n";
+  environment_.err << Explain(failure, headline, Style(environment_.colour_err), request_id);
 }
 
 void Session::WarnIfReadable(const v1::Config& config) {

@@ -72,7 +72,8 @@ asio::awaitable<bool> Connection::Write() {
   const auto [error, size] = tls_ ? co_await asio::async_write(*tls_, bytes, kAwait)
                                   : co_await asio::async_write(socket_, bytes, kAwait);
   output_.clear();
-  co_return !error;
+  // Close() may have come between the end of the write and here, too early for what is begun next.
+  co_return !error && !closed_;
 }
 
 asio::awaitable<bool> Connection::StartTls(asio::ssl::context& context) {

@@ -55,7 +55,7 @@ class BadInput(unittest.TestCase):
 
     def refused_smtp(self, field, reason, *words, **smtp):
         with self.subTest(f"{field} {smtp}"):
-            self.refused({"config": self.smtp(**smtp)}, f"config.smtp.{field}".rstrip("."), reason,
+            self.refused({"config": self.smtp(**smtp)}, f"config.smtp.{field}", reason,
                          *words)
 
     # ---------------------------------------------------------------------------------- the email
@@ -68,13 +68,13 @@ class BadInput(unittest.TestCase):
         self.refused_email(letter(text=None), "email.html", "FIELD_REQUIRED", "html", "text")
 
     def test_sender_is_missing(self):
-        self.refused_email(letter(**{"from": None}), "email.from", "FIELD_REQUIRED")
+        self.refused_email(letter(**{"from": None}), "email.from.email", "FIELD_REQUIRED")
 
     def test_address_is_malformed_and_the_part_is_named(self):
         for address, word in [
             ("bob", "@"), ("@example.org", "local part"), ("bob@", "domain"),
             ("bob@exa mple.org", "domain"), ("bob@example..org", "domain"),
-            ("bob..bob@example.org", "local part"), ("bob@[300.1.1.1]", "domain"),
+            ("bob..bob@example.org", "local part"), ("bob@[300.1.1.1]", "address literal"),
             ("a" * 65 + "@example.org", "local part"), ("bob@-example.org", "domain"),
             ("Bob <bob@example.org>", ""), ("bob@example.org, eve@example.org", ""),
         ]:
@@ -187,11 +187,11 @@ class BadInput(unittest.TestCase):
                           tls="TLS_MODE_STARTTLS")
 
     def test_caller_sends_a_secret_reference(self):
-        for reference in ({"env": "HOME"}, {"file": "/etc/hostname"}):
-            self.refused_smtp("password", "SECRET_REFERENCE_REFUSED", username="ada",
-                              password=reference)
-            self.refused_smtp("oauth2_token", "SECRET_REFERENCE_REFUSED", username="ada",
-                              oauth2Token=reference)
+        for kind, name in (("env", "HOME"), ("file", "/etc/hostname")):
+            self.refused_smtp(f"password.{kind}", "SECRET_REFERENCE_REFUSED", username="ada",
+                              password={kind: name})
+            self.refused_smtp(f"oauth2_token.{kind}", "SECRET_REFERENCE_REFUSED", username="ada",
+                              oauth2Token={kind: name})
 
     # -------------------------------------------------------------------------------- all at once
 

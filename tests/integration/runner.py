@@ -1,8 +1,8 @@
 """Runs the test cases of one program and says what ran: a line per test, then
 "N passed, N failed, N skipped", each skip with its reason.
 
-With TEST_RESULTS set to a folder, the counts and skips are also left there as
-<program>.json, for ./check to add up.
+With TEST_RESULTS set, the counts and skips are also left in $TEST_RESULTS-<program>.json, for
+./check to add up.
 """
 
 import json
@@ -71,10 +71,10 @@ def main(*after):
     result = _Result()
     suite.run(result)
     skips = [f"{_name(test)}: {reason}" for test, reason in result.skipped]
-    folder = os.environ.get("TEST_RESULTS")
-    if folder:
+    prefix = os.environ.get("TEST_RESULTS")
+    if prefix:
         counts = {"passed": result.passed, "failed": result.failed, "skipped": skips}
-        (Path(folder) / f"{Path(sys.argv[0]).stem}.json").write_text(json.dumps(counts))
+        Path(f"{prefix}-{Path(sys.argv[0]).stem}.json").write_text(json.dumps(counts))
     print(f"{result.passed} passed, {len(result.failed)} failed, {len(skips)} skipped")
     sys.exit(0 if not result.failed and result.passed + len(skips) > 0 else 1)
 

@@ -8,7 +8,7 @@ CLOSE = object()  # as a reply: close the connection without a word
 
 
 class ScriptedSmtp:
-    """Listens on 127.0.0.1, takes any number of sessions one after the other or at once.
+    """Listens on loopback, takes any number of sessions one after the other or at once.
 
     tls        "starttls" (offered), "implicit" or "none"
     greeting   the first line; CLOSE: none
@@ -34,7 +34,7 @@ class ScriptedSmtp:
     }
 
     def __init__(self, authority=None, tls="none", greeting="220 scripted.example ESMTP",
-                 offers=OFFERS, replies=None, certificate=None):
+                 offers=OFFERS, replies=None, certificate=None, address=("127.0.0.1", 0)):
         self.commands = []  # every line a client sent outside of messages
         self.messages = []
         self._tls, self._greeting, self._offers = tls, greeting, offers
@@ -43,7 +43,7 @@ class ScriptedSmtp:
         if tls != "none":
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(*(certificate or authority.issue("scripted")))
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(address)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -94,6 +94,9 @@ class _Session:
         """Sends a reply; false: it was to close."""
         if reply is CLOSE:
             return False
+        if isinstance(reply, bytes):
+            self._connection.sendall(reply)
+            return True
         lines = reply.split("\n")
         self._connection.sendall("".join(line.rstrip("\r") + "\r\n" for line in lines).encode())
         return True

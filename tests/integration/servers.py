@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pwd
+import random
 import socket
 import ssl
 import threading
@@ -20,10 +21,26 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def greets(port):
+def host_with_free(port):
+    """A loopback address where a well-known port is free: for what depends on the port's number.
+    None: this user may not listen on that port."""
+    for _ in range(100):
+        host = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+        with socket.socket() as probe:
+            try:
+                probe.bind((host, port))
+                return host
+            except PermissionError:
+                return None
+            except OSError:  # somebody listens on it at every address
+                continue
+    return None
+
+
+def greets(port, host="127.0.0.1"):
     """Whether something accepts on `port`."""
     try:
-        with socket.create_connection(("127.0.0.1", port), 1):
+        with socket.create_connection((host, port), 1):
             return True
     except OSError:
         return False
@@ -90,7 +107,7 @@ class Postfix:
     """A private Postfix instance.
 
     submission   STARTTLS and AUTH required, From must be the login's own
-    smtps        the same with TLS from the first byte
+    smtps        the same with TLS from the first byte; also on port 465 of the address `host_465`
     open         STARTTLS offered, no AUTH: takes mail from anyone
     strict_helo  refuses the EHLO name `refused.example`
     small        takes messages of up to 100 kB
@@ -105,6 +122,7 @@ class Postfix:
         """`users`: login -> password; `owned`: address -> login that may send as it, on top of each
         login's own name."""
         self.folder = support.temporary_folder()
+        self.host_465 = host_with_free(465)
         self.ports = {name: free_port() for name in self.SERVICES}
         self.dovecot = Dovecot(self.folder / "dovecot", users)
         self._write_config(authority, {**{u: u for u in users}, **(owned or {})})
@@ -115,8 +133,7 @@ class Postfix:
         assert checked.code == 0, checked.err
         self.process = support.Process(["/usr/lib/postfix/sbin/master", "-c", config, "-s"])
         for name, port in self.ports.items():
-            support.until(lambda p=port: self.process.alive() and greets(p),
-                          f"Postfix's {name}: {self.process.output()}")
+            support.until(lambda p=port: self.process.alive() and greets(p), f"Postfix's {name}")
 
     def _write_config(self, authority, owned):
         folder = self.folder
@@ -174,6 +191,8 @@ smtp_dns_support_level = disabled
 {ports['submission']} inet n - n - - smtpd
 {account}  -o smtpd_tls_security_level=encrypt
 {ports['smtps']} inet n - n - - smtpd
+{account}  -o smtpd_tls_wrappermode=yes
+{self.host_465}:465 inet n - n - - smtpd
 {account}  -o smtpd_tls_wrappermode=yes
 {ports['open']} inet n - n - - smtpd
 {ports['strict_helo']} inet n - n - - smtpd

@@ -119,9 +119,17 @@ class Telltales(unittest.TestCase):
         self.telltale(self.smtp(self.real("submission"), "TLS_MODE_IMPLICIT"),
                       "TLS_ON_PLAINTEXT_PORT", "CONFIG", "TLS", "STARTTLS")
 
-    def test_starttls_spoken_to_an_implicit_tls_port(self):
-        self.telltale(self.smtp(self.real("smtps")),
-                      "PLAINTEXT_ON_TLS_PORT", "CONFIG", "EHLO", "implicit")
+    def test_starttls_spoken_to_port_465(self):
+        self.real("smtps")
+        self.telltale(self.smtp(465, host=self.postfix.host_465),
+                      "PLAINTEXT_ON_TLS_PORT", "CONFIG", "EHLO", "465", "wants implicit TLS",
+                      "you chose STARTTLS", deadline=5)
+
+    def test_plaintext_spoken_to_a_server_that_answers_with_tls(self):
+        # An alert of TLS 1.2, as stunnel and others send it to whom they do not understand.
+        server = self.script(tls="none", greeting=b"\x15\x03\x03\x00\x02\x02\x46")
+        self.telltale(self.smtp(server.port),
+                      "PLAINTEXT_ON_TLS_PORT", "CONFIG", "EHLO", "implicit TLS")
 
     def test_starttls_chosen_for_port_465(self):
         self.diagnosed({"host": "mail.example.org", "port": 465, "tls": "TLS_MODE_STARTTLS"},
@@ -129,7 +137,7 @@ class Telltales(unittest.TestCase):
 
     def test_starttls_not_offered(self):
         self.telltale(self.smtp(self.real("no_tls")),
-                      "STARTTLS_NOT_OFFERED", "PROVIDER", "TLS", "STARTTLS")
+                      "STARTTLS_NOT_OFFERED", "CONFIG", "TLS", "STARTTLS")
 
     def test_certificate_of_an_unknown_authority(self):
         self.telltale(self.smtp(self.real("submission"), caPem=None),
@@ -149,16 +157,20 @@ class Telltales(unittest.TestCase):
     # ------------------------------------------------------------------------------ host and port
 
     def test_nobody_listens_on_the_port(self):
-        self.telltale(self.smtp(servers.free_port()), "CONNECTION_REFUSED", "CONFIG", "TCP", "port",
+        self.telltale(self.smtp(servers.free_port()), "CONNECTION_REFUSED", "NETWORK", "TCP", "port",
                       code="UNAVAILABLE", retryable="TRUE")
 
     def test_host_that_does_not_exist(self):
         self.telltale(self.smtp(587, host="smtp.nowhere.invalid"),
                       "HOST_NOT_FOUND", "CONFIG", "DNS", "smtp.nowhere.invalid")
 
-    def test_pop3_answers_on_the_port(self):
-        server = self.script(tls="none", greeting="+OK POP3 server ready")
-        self.telltale(self.smtp(server.port), "PROTOCOL_ERROR", "CONFIG", "EHLO", "POP3")
+    def test_pop3_answers_on_port_110(self):
+        host = servers.host_with_free(110)
+        if host is None:
+            self.skipTest("listening on port 110 needs root")
+        self.script(tls="none", greeting="+OK POP3 server ready", address=(host, 110))
+        self.telltale(self.smtp(110, host=host), "PROTOCOL_ERROR", "CONFIG", "EHLO",
+                      "Port 110 is POP3's", "587")
 
     def test_port_110_is_taken_with_a_warning(self):
         self.diagnosed({"host": "mail.example.org", "port": 110},
@@ -235,9 +247,10 @@ class Telltales(unittest.TestCase):
     def test_recipient_is_refused(self):
         server = self.script(replies={"RCPT": "550 5.1.1 No such user"})
         message = self.telltale(self.smtp(server.port), "RECIPIENTS_REFUSED", "CONFIG", "RCPT_TO",
-                                "bob@receiver.example")
-        self.assertEqual("RECIPIENT_STATUS_REJECTED",
-                         message["failure"]["recipients"][0]["status"])
+                                "recipient")
+        refused = message["failure"]["recipients"][0]
+        self.assertEqual(("bob@receiver.example", "RECIPIENT_STATUS_REJECTED", "No such user"),
+                         (refused["email"], refused["status"], refused["reply"]["text"]))
 
     def test_message_is_too_large(self):
         smtp = self.smtp(self.real("small"), username=None, password=None)
@@ -260,7 +273,7 @@ class Telltales(unittest.TestCase):
                       code="DATA_LOSS", retryable="UNCERTAIN")
 
     def test_server_asks_to_come_back_later(self):
-        server = self.script(greeting="421 4.3.2 Too many connections")
+        server = self.script(greeting="421 4.3.2 Service shutting down")
         self.telltale(self.smtp(server.port), "SERVER_UNAVAILABLE", "PROVIDER", "EHLO",
                       code="UNAVAILABLE", retryable="TRUE")
 

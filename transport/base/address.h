@@ -9,9 +9,9 @@
 
 namespace sendstep::base {
 
-// A checked addr-spec (RFC 5322 3.4.1, RFC 6531 3.3). Made only by ParseAddress, so holding one means
-// that it can stand in a header and in a command: no control characters, no blanks outside a quoted
-// local part, no second "@" outside quotes, lengths within RFC 5321 4.5.3.1.
+// A checked addr-spec (RFC 5322 3.4.1, RFC 6531 3.3). Made only by ParseAddress, so holding one
+// means that it can stand in a header and in a command: no control characters, no blanks outside a
+// quoted local part, no second "@" outside quotes, lengths within RFC 5321 4.5.3.1.
 class Address {
  public:
   // As in the source; a quoted local part keeps its quotes.
@@ -39,8 +39,8 @@ Result<Address> ParseAddress(std::string_view text);
 // `name` as lower-case A-labels (IDNA 2008, UTS #46 non-transitional). A trailing dot is dropped.
 Result<std::string> ToAsciiDomain(std::string_view name);
 
-// A name for EHLO (RFC 5321 4.1.1.1): a domain comes back as A-labels, an IP address (v4 or v6, with
-// or without brackets) as an address literal.
+// A name for EHLO (RFC 5321 4.1.1.1): a domain comes back as A-labels, an IP address (v4 or v6,
+// with or without brackets) as an address literal.
 Result<std::string> ToEhloName(std::string_view name);
 
 // Valid UTF-8 (RFC 3629: no overlong forms, no surrogates).
@@ -52,8 +52,9 @@ bool IsAscii(std::string_view text);
 bool HasControlCharacter(std::string_view utf8);
 
 // True where a code point of `utf8` becomes CR, LF or NUL in a program that keeps only its low byte
-// (CVE-2025-7962: U+760A, U+760D). Asked of fields that travel unencoded: addresses, ids, media types,
-// header names. Text that RFC 2047 encodes cannot be narrowed, and U+010D is a letter of Czech.
+// (CVE-2025-7962: U+760A, U+760D). Asked of fields that travel unencoded: addresses, ids, media
+// types, header names. Text that RFC 2047 encodes cannot be narrowed, and U+010D is a letter of
+// Czech.
 bool NarrowsToLineBreak(std::string_view utf8);
 
 }  // namespace sendstep::base

@@ -1,6 +1,6 @@
 // What went wrong on the way to the provider, as a value. Says where (stage), what (cause), whether
-// another try can help (class) and what the server said; whose fault it is and what to do about it is
-// decided in one place, providers/explain.h.
+// another try can help (class) and what the server said; whose fault it is and what to do about it
+// is decided in one place, providers/explain.h.
 #ifndef SENDSTEP_TRANSPORT_BASE_ERROR_H_
 #define SENDSTEP_TRANSPORT_BASE_ERROR_H_
 
@@ -26,26 +26,26 @@ enum class ErrorClass {
 };
 
 enum class Cause {
-  kInvalid,              // a value that cannot be sent as it is; `detail` says which
-  kHostNotFound,         // NXDOMAIN, or no address
-  kDnsFailed,            // SERVFAIL, timeout, no server
-  kConnectionRefused,    // every address refused
-  kUnreachable,          // no route
-  kTimeout,              // the stage's time or the deadline ran out
-  kCancelled,            // the caller cancelled
-  kConnectionLost,       // closed or reset by the server
-  kProtocol,             // not SMTP, a reply class this state does not know, or too long
-  kTlsOnPlaintextPort,   // the handshake met a plaintext SMTP greeting
-  kPlaintextOnTlsPort,   // the server sent a TLS record, or waited silently for one
-  kTlsFailed,            // the handshake failed
-  kCertificate,          // chain, validity or name; `detail` says which
-  kStartTlsNotOffered,   // EHLO did not list STARTTLS
-  kStartTlsInjection,    // bytes were buffered between 220 and the handshake
-  kAuthNotOffered,       // no AUTH, or no mechanism that fits the credentials
-  kPlaintextCredentials, // credentials would cross the network readable
-  kMessageTooLarge,      // larger than SIZE (RFC 1870)
-  kSmtpUtf8NotOffered,   // an address needs SMTPUTF8 (RFC 6531)
-  kRefused,              // the server's reply refused; `reply` is set
+  kInvalid,               // a value that cannot be sent as it is; `detail` says which
+  kHostNotFound,          // NXDOMAIN, or no address
+  kDnsFailed,             // SERVFAIL, timeout, no server
+  kConnectionRefused,     // every address refused
+  kUnreachable,           // no route
+  kTimeout,               // the stage's time or the deadline ran out
+  kCancelled,             // the caller cancelled
+  kConnectionLost,        // closed or reset by the server
+  kProtocol,              // not SMTP, a reply class this state does not know, or too long
+  kTlsOnPlaintextPort,    // the handshake met a plaintext SMTP greeting
+  kPlaintextOnTlsPort,    // the server sent a TLS record, or waited silently for one
+  kTlsFailed,             // the handshake failed
+  kCertificate,           // chain, validity or name; `detail` says which
+  kStartTlsNotOffered,    // EHLO did not list STARTTLS
+  kStartTlsInjection,     // bytes were buffered between 220 and the handshake
+  kAuthNotOffered,        // no AUTH, or no mechanism that fits the credentials
+  kPlaintextCredentials,  // credentials would cross the network readable
+  kMessageTooLarge,       // larger than SIZE (RFC 1870)
+  kSmtpUtf8NotOffered,    // an address needs SMTPUTF8 (RFC 6531)
+  kRefused,               // the server's reply refused; `reply` is set
 };
 
 // What the server said of one recipient.

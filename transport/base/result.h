@@ -13,7 +13,8 @@ template <class T>
 using Result = boost::system::result<T, Error>;
 
 // value() of a Result that holds an Error is a bug of the caller: std::logic_error.
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& where);
 
 }  // namespace sendstep::base
 

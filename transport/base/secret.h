@@ -1,5 +1,5 @@
-// A string that must not be printed. It has no operator<<, no conversion and no formatter; its bytes
-// are wiped (OPENSSL_cleanse) when it is destroyed or overwritten.
+// A string that must not be printed. It has no operator<<, no conversion and no formatter; its
+// bytes are wiped (OPENSSL_cleanse) when it is destroyed or overwritten.
 #ifndef SENDSTEP_TRANSPORT_BASE_SECRET_H_
 #define SENDSTEP_TRANSPORT_BASE_SECRET_H_
 

@@ -16,8 +16,8 @@ class Resolver {
  public:
   virtual ~Resolver() = default;
 
-  // A and AAAA of `host` (A-labels), in the order of RFC 6724; never empty. An IP address comes back
-  // as itself. Errors, all in Stage::kDns: kHostNotFound (NXDOMAIN, or no address), kDnsFailed
+  // A and AAAA of `host` (A-labels), in the order of RFC 6724; never empty. An IP address comes
+  // back as itself. Errors, all in Stage::kDns: kHostNotFound (NXDOMAIN, or no address), kDnsFailed
   // (SERVFAIL, no server), kTimeout, kCancelled.
   // Threads: may be called from any executor; resumes on the caller's.
   virtual boost::asio::awaitable<base::Result<std::vector<boost::asio::ip::address>>> Resolve(

@@ -21,8 +21,8 @@ struct ComposeOptions {
 };
 
 struct ComposedMessage {
-  // Canonical: every line ends in CRLF, no bare CR or LF, no NUL, no line over 998 bytes, and none of
-  // our own making over 78 where the format lets it be folded. 7-bit unless a header needs UTF-8
+  // Canonical: every line ends in CRLF, no bare CR or LF, no NUL, no line over 998 bytes, and none
+  // of our own making over 78 where the format lets it be folded. 7-bit unless a header needs UTF-8
   // (SMTPUTF8 addresses only). Not dot-stuffed: that is the transfer's affair (RFC 5321 4.5.2).
   std::string bytes;
   // A header carries a UTF-8 local part: transfer wants SMTPUTF8.
@@ -30,14 +30,14 @@ struct ComposedMessage {
 };
 
 // Structure: text and html -> multipart/alternative (text first); inline parts -> multipart/related
-// around the html; attachments -> multipart/mixed around all. Bodies are quoted-printable or base64,
-// whichever is shorter, 7bit where nothing needs encoding; attachments base64 (message/rfc822 kept
-// within RFC 2046 5.2.1). Errors: Stage::kConfig, Cause::kInvalid.
+// around the html; attachments -> multipart/mixed around all. Bodies are quoted-printable or
+// base64, whichever is shorter, 7bit where nothing needs encoding; attachments base64
+// (message/rfc822 kept within RFC 2046 5.2.1). Errors: Stage::kConfig, Cause::kInvalid.
 base::Result<ComposedMessage> Compose(const Message& message, const ComposeOptions& options);
 
-// True for header names that Compose writes itself or that belong to the transport (From, To, Cc, Bcc,
-// Subject, Date, Message-ID, MIME-Version, Content-*, Received, Return-Path, DKIM-Signature, ...),
-// whatever their case.
+// True for header names that Compose writes itself or that belong to the transport (From, To, Cc,
+// Bcc, Subject, Date, Message-ID, MIME-Version, Content-*, Received, Return-Path, DKIM-Signature,
+// ...), whatever their case.
 bool IsReservedHeader(std::string_view name);
 
 // field-name of RFC 5322 3.6.8 (printable ASCII but ":"), at most 76 bytes.

@@ -1,5 +1,5 @@
-// An email as a value, ready to be composed. Everything in it has been checked (see Address); compose
-// checks once more what would break the format and refuses it.
+// An email as a value, ready to be composed. Everything in it has been checked (see Address);
+// compose checks once more what would break the format and refuses it.
 #ifndef SENDSTEP_TRANSPORT_MIME_MESSAGE_H_
 #define SENDSTEP_TRANSPORT_MIME_MESSAGE_H_
 
@@ -39,8 +39,8 @@ struct Message {
   std::string html;     // UTF-8, any line breaks; empty: none
   std::vector<Attachment> attachments;
   std::vector<Header> headers;
-  std::string in_reply_to;               // msg-id with brackets, or empty
-  std::vector<std::string> references;   // msg-ids with brackets
+  std::string in_reply_to;              // msg-id with brackets, or empty
+  std::vector<std::string> references;  // msg-ids with brackets
 };
 
 }  // namespace sendstep::mime

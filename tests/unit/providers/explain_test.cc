@@ -223,10 +223,23 @@ TEST_F(ExplainTest, HostNotFoundBlamesTheRegion) {
 }
 
 TEST_F(ExplainTest, CertificateSpeaksOfPrivateCaAndCarriesTheDetail) {
+  const Explained explained = Fail(Stage::kTls, Cause::kCertificate, ErrorClass::kPermanent,
+                                   "unable to get local issuer certificate");
+  EXPECT_THAT(explained.message, HasSubstr("unable to get local issuer certificate"));
+  EXPECT_THAT(explained.what_to_do, HasSubstr("ca_pem"));
+}
+
+TEST_F(ExplainTest, ExpiredCertificateIsTheProvidersToRenew) {
   const Explained explained =
       Fail(Stage::kTls, Cause::kCertificate, ErrorClass::kPermanent, "certificate has expired");
-  EXPECT_THAT(explained.message, HasSubstr("certificate has expired"));
-  EXPECT_THAT(explained.what_to_do, HasSubstr("ca_pem"));
+  EXPECT_EQ(explained.fault, Fault::kProvider);
+  EXPECT_THAT(explained.what_to_do, HasSubstr("renew"));
+}
+
+TEST_F(ExplainTest, SilenceInsteadOfAGreetingSpeaksOfImplicitTls) {
+  EXPECT_THAT(Fail(Stage::kEhlo, Cause::kTimeout).what_to_do, HasSubstr("tls implicit"));
+  EXPECT_THAT(Fail(Stage::kData, Cause::kTimeout).what_to_do,
+              testing::Not(HasSubstr("tls implicit")));
 }
 
 TEST_F(ExplainTest, AddressInEndpointHasBrackets) {
@@ -299,6 +312,10 @@ TEST_F(ExplainTest, RepliesHaveTheirReason) {
       {Stage::kMailFrom, 421, "4.3.2", "System shutting down", "SERVER_UNAVAILABLE", kYes, 60},
       // RCPT TO.
       {Stage::kRcptTo, 550, "5.1.1", "User unknown", "RECIPIENTS_REFUSED"},
+      {Stage::kRcptTo, 553, "5.7.1", "<a@b>: Sender address rejected: not owned by user c",
+       "FROM_NOT_ALLOWED"},
+      {Stage::kRcptTo, 554, "5.7.1", "<x[192.0.2.1]>: Client host rejected: Access denied",
+       "AUTH_REQUIRED", Retryable::kFalse, 0, false},
       {Stage::kRcptTo, 554, "5.7.1", "Relay access denied", "AUTH_REQUIRED", Retryable::kFalse, 0,
        false},
       {Stage::kRcptTo, 550, "", "relay not permitted", "AUTH_REQUIRED", Retryable::kFalse, 0,

@@ -70,7 +70,8 @@ TEST(Render, AFailedTestExplainsAndSaysWhatToDo) {
   const auto answer = Parse<v1::TestSendResponse>(kFailedTest);
   const std::string text = RenderTest(answer, false, kPlain);
   EXPECT_THAT(text, HasSubstr("\nnot accepted: The provider refused the password.\n"
-                              "why: Wrong password.\n"));
+                              "Wrong password.\n"
+                              "  reason     AUTH_REFUSED\n"));
   EXPECT_THAT(text, HasSubstr("next steps\n  1. Make an app password.\n  2. Try again.\n"));
   EXPECT_THAT(text, Not(HasSubstr("EHLO")));
 }
@@ -78,6 +79,24 @@ TEST(Render, AFailedTestExplainsAndSaysWhatToDo) {
 TEST(Render, TheDialogIsShownWhenAskedForAndEscaped) {
   const std::string text = RenderTest(Parse<v1::TestSendResponse>(kFailedTest), true, kPlain);
   EXPECT_THAT(text, HasSubstr("dialog\n  C: EHLO example.com\n  S: 250 ok\\x1b[2J\n"));
+}
+
+TEST(Render, WhatWasSaidIsNotSaidAgain) {
+  auto answer = Parse<v1::TestSendResponse>(kFailedTest);
+  answer.mutable_failure()->set_message("The provider refused the password.");
+  answer.mutable_failure()->set_what_to_do("Make an app password.");
+  const std::string text = RenderTest(answer, false, kPlain);
+  EXPECT_EQ(text.find("The provider refused"), text.rfind("The provider refused"));
+  EXPECT_EQ(text.find("Make an app"), text.rfind("Make an app"));
+}
+
+TEST(Render, PositiveRepliesGiveWayToFindings) {
+  const auto answer = Parse<v1::TestSendResponse>(R"(
+    checks { stage: STAGE_EHLO status: CHECK_STATUS_PASS detail: "SIZE" reply { code: 250 text: "hi" } }
+    checks { stage: STAGE_DATA status: CHECK_STATUS_PASS reply { code: 250 text: "queued" } }
+  )");
+  EXPECT_EQ(RenderTimeline(answer.checks(), kPlain),
+            "  ehlo  ok      SIZE\n  data  ok      250 queued\n");
 }
 
 TEST(Render, ASentEmailShowsRecipientsAndIds) {
@@ -133,7 +152,8 @@ const char kServer[] = R"(
               limits: "2,000 a day" limits: "500 recipients" }
   providers { id: "sendgrid" host: "smtp.sendgrid.net" default_port: 587 fixed_username: "apikey"
               ports { port: 587 tls: TLS_MODE_STARTTLS } }
-  providers { id: "custom" default_port: 25 ports { port: 25 tls: TLS_MODE_STARTTLS } }
+  providers { id: "custom" default_port: 25 }
+  providers { id: "sandbox" }
   limits { max_recipients: 100 max_request_bytes: 41943040 }
   sandbox { maildir: "/var/mail/sandbox" behaviors { local_part: "reject" description: "550" } }
 )";
@@ -143,7 +163,8 @@ TEST(Render, ProvidersAreATable) {
             "PROVIDER  HOST               PORT  TLS       USERNAME\n"
             "gmail     smtp.gmail.com     587   starttls  user@yourdomain.com\n"
             "sendgrid  smtp.sendgrid.net  587   starttls  apikey (literally)\n"
-            "custom    -                  25    starttls\n");
+            "custom    -                  25    starttls\n"
+            "sandbox   -                  -     -\n");
 }
 
 TEST(Render, OneProviderShowsEverything) {
@@ -161,7 +182,7 @@ TEST(Render, OneProviderShowsEverything) {
 TEST(Render, AServerShowsLimitsAndSandbox) {
   const std::string text = RenderServer(Parse<v1::DescribeResponse>(kServer), kPlain);
   EXPECT_THAT(text, HasSubstr("sendstep 0.1.0  sendstep.v1\n"));
-  EXPECT_THAT(text, HasSubstr("  providers      gmail, sendgrid, custom\n"));
+  EXPECT_THAT(text, HasSubstr("  providers      gmail, sendgrid, custom, sandbox\n"));
   EXPECT_THAT(text, HasSubstr("  request        40 MiB\n"));
   EXPECT_THAT(text, HasSubstr("sandbox  /var/mail/sandbox\n  reject@...  550\n"));
 }

@@ -232,6 +232,16 @@ TEST_F(RequestTest, ATestWithoutABodyLeavesTheMessageToTheServer) {
   EXPECT_EQ(test.config().smtp().default_from().email(), "ann@example.com");
 }
 
+TEST_F(RequestTest, ATestThroughARelayBringsABodyForItsFrom) {
+  options_.email.from = "ann@example.com";
+  options_.email.to = {"bob@example.com"};
+  const auto test = ToTestRequest(Build(), options_);
+  EXPECT_FALSE(test.has_config());
+  EXPECT_EQ(test.email().from().email(), "ann@example.com");
+  EXPECT_NE(test.email().text(), "");
+  EXPECT_EQ(test.email().to_size(), 0);
+}
+
 TEST_F(RequestTest, ATestKeepsTheEmailOfTheStep) {
   Step("email: {to: [{email: a@b.c}], text: hello}");
   const auto own = ToTestRequest(Build(), options_);

@@ -160,7 +160,7 @@ TEST_F(DialTest, HostUnreachableIsUnreachable) {
 TEST_F(DialTest, SilenceUntilTheDeadlineIsTimeout) {
   outcomes_["192.0.2.1"] = asio::error::connection_refused;
   auto running =
-      StartDial(Make({"192.0.2.1", "192.0.2.2"}), hours(1), Deadline::After(milliseconds(40)));
+      StartDial(Make({"192.0.2.1", "192.0.2.2"}), hours(1), Deadline::After(milliseconds(150)));
   Result<tcp::socket> socket = Finish(running);
   ASSERT_FALSE(socket);
   EXPECT_EQ(socket.error().cause, Cause::kTimeout);

@@ -380,17 +380,28 @@ TEST_F(MailerTest, CancellationAfterTheEndOfDataDoesNotHideTheReply) {
 
 TEST_F(MailerTest, SilenceAfterTheEndOfDataIsUncertain) {
   script_.silent_at = ".";
-  auto running = StartSend(Deadline::After(milliseconds(400)));
-  Sent report = Finish(running);
+  settings_.timeouts.data_done = std::chrono::seconds(1);
+  Sent report = Send();
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().stage, Stage::kData);
   EXPECT_EQ(report.error().cause, Cause::kTimeout);
   EXPECT_EQ(report.error().error_class, base::ErrorClass::kUncertain);
+  EXPECT_THAT(observer_.outcomes, ElementsAre("failed in data"));
+}
+
+TEST_F(MailerTest, DeadlineHoldsInsideTheStageLimits) {
+  script_.silent_at = "greeting";
+  Sent report = Send(Deadline::After(milliseconds(100)));
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().cause, Cause::kTimeout);
+  EXPECT_EQ(report.error().error_class, base::ErrorClass::kTransient);
+  EXPECT_EQ(observer_.outcomes.size(), 1u);
 }
 
 struct Silence {
   const char* at;
   const char* stage;
+  std::chrono::seconds smtp::StageTimeouts::*limit;
 };
 
 // A server that falls silent before the end of data.
@@ -398,34 +409,38 @@ class SilentServerTest : public MailerTest, public ::testing::WithParamInterface
 
 TEST_P(SilentServerTest, CanBeCancelled) {
   script_.silent_at = GetParam().at;
+  const std::string stage = GetParam().stage;
   auto running = StartSend();
-  RunUntil([&] { return script_.silent; });
-  context_.restart();
-  context_.poll();
+  RunUntil([&] { return script_.silent && observer_.stages.back() == stage; });
   running->Cancel();
   Sent report = Finish(running);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().cause, Cause::kCancelled);
   EXPECT_NE(report.error().error_class, base::ErrorClass::kUncertain);
-  EXPECT_THAT(observer_.outcomes, ElementsAre("failed in " + std::string(GetParam().stage)));
+  EXPECT_THAT(observer_.outcomes, ElementsAre("failed in " + stage));
   EXPECT_THAT(script_.message, IsEmpty());
 }
 
 TEST_P(SilentServerTest, TimesOutInItsStage) {
   script_.silent_at = GetParam().at;
-  Sent report = Send(Deadline::After(milliseconds(400)));
+  settings_.timeouts.*GetParam().limit = std::chrono::seconds(1);
+  Sent report = Send();
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().cause, Cause::kTimeout) << report.error().detail;
   EXPECT_EQ(report.error().error_class, base::ErrorClass::kTransient);
   EXPECT_THAT(observer_.outcomes, ElementsAre("failed in " + std::string(GetParam().stage)));
 }
 
+using Limits = smtp::StageTimeouts;
 INSTANTIATE_TEST_SUITE_P(Stages, SilentServerTest,
-                         ::testing::Values(Silence{"greeting", "ehlo"}, Silence{"EHLO", "ehlo"},
-                                           Silence{"STARTTLS", "tls"}, Silence{"AUTH", "auth"},
-                                           Silence{"MAIL", "mail_from"}, Silence{"RCPT", "rcpt_to"},
-                                           Silence{"DATA", "data"}),
-                         [](const auto& info) { return std::string(info.param.at); });
+                         ::testing::Values(Silence{"greeting", "ehlo", &Limits::greeting},
+                                           Silence{"EHLO", "ehlo", &Limits::ehlo},
+                                           Silence{"STARTTLS", "tls", &Limits::tls},
+                                           Silence{"AUTH", "auth", &Limits::auth},
+                                           Silence{"MAIL", "mail_from", &Limits::mail},
+                                           Silence{"RCPT", "rcpt_to", &Limits::rcpt},
+                                           Silence{"DATA", "data", &Limits::data_start}),
+                         [](const auto& tested) { return std::string(tested.param.at); });
 
 // Calls from several threads at once; meant for ThreadSanitizer.
 TEST(Mailer, SendsFromManyThreads) {

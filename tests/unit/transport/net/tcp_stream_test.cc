@@ -192,12 +192,13 @@ TEST_F(TcpStreamTest, RefusalCanBeReadAfterAWriteThatFailed) {
 
 TEST_F(TcpStreamTest, CancellationEndsAPendingRead) {
   ServeSilence();
-  auto body = [](TcpStream& stream) -> asio::awaitable<Text> {
+  bool reading = false;
+  auto body = [&](TcpStream& stream) -> asio::awaitable<Text> {
+    reading = true;
     co_return co_await ReadLine(stream);
   };
   auto running = StartWithStream<Text>(body);
-  RunUntil([&] { return server_->connections() == 1; });
-  context_.poll();
+  RunUntil([&] { return reading; });
   running->Cancel();
   EXPECT_EQ(Finish(running).error().cause, Cause::kCancelled);
 }

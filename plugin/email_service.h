@@ -1,6 +1,5 @@
 // The gRPC service: each method starts one coroutine on an Asio strand and answers when it ends.
-// What a method does is in the use cases (send_email.h, validate_config.h, describe.h); this file
-// is the door.
+// What a method does is in send_email.h, describe.h and the mapping files; this file is the door.
 //
 // Threads: gRPC calls in from its own threads, which never block here; coroutines run on
 // `executor`. Lifetime: everything in Dependencies outlives the service; the service outlives the

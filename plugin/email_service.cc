@@ -278,13 +278,14 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
 
 }  // namespace
 
-EmailService::EmailService(Dependencies dependencies) : deps_(std::move(dependencies)) {}
+EmailService::EmailService(Dependencies dependencies)
+    : deps_(std::move(dependencies)), description_(plugin::Describe(CatalogOf(deps_))) {}
 
 grpc::ServerUnaryReactor* EmailService::Describe(grpc::CallbackServerContext* context,
                                                  const v1::DescribeRequest* /*request*/,
                                                  v1::DescribeResponse* response) {
   RequestRecord record("Describe", {}, "", deps_.metrics);
-  *response = plugin::Describe(CatalogOf(deps_));
+  *response = description_;
   record.Done("ok");
   return Answer(context, grpc::Status::OK);
 }

@@ -52,6 +52,7 @@ class EmailService final : public v1::EmailAction::CallbackService {
 
  private:
   Dependencies deps_;
+  const v1::DescribeResponse description_;
 };
 
 }  // namespace sendstep::plugin

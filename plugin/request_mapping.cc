@@ -94,7 +94,13 @@ Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const Account
 
 Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request,
                                  const AccountCatalog& catalog) {
-  v1::Email email = request.has_email() ? request.email() : TestEmail();
+  v1::Email email = request.email();
+  if (email.html().empty() && email.text().empty()) {
+    const v1::Email test = TestEmail();
+    if (email.subject().empty()) email.set_subject(test.subject());
+    email.set_html(test.html());
+    email.set_text(test.text());
+  }
   if (request.to_size() > 0) {
     email.clear_cc();
     email.clear_bcc();

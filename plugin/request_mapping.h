@@ -14,7 +14,7 @@ namespace sendstep::plugin {
 
 Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog);
 
-// The email's recipients give way to `to`; without an email the test message is sent.
+// The email's recipients give way to `to`; without a body the test message's is sent.
 Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request, const AccountCatalog& catalog);
 
 // What ValidateConfig works on.

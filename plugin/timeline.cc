@@ -27,7 +27,7 @@ void Timeline::EndCurrent() {
 
 void Timeline::StageStarted(base::Stage stage) {
   EndCurrent();
-  At(stage);
+  At(stage).detail.clear();
   current_ = stage;
   since_ = base::Clock::now();
 }
@@ -46,7 +46,7 @@ void Timeline::Failed(const base::Error& error) {
   EndCurrent();
   Entry& entry = At(error.stage);
   entry.status = Status::kFail;
-  if (error.reply) entry.reply = error.reply;
+  entry.reply = error.reply;
 }
 
 void Timeline::Keep(std::string_view prefix, std::string_view line) {

@@ -23,8 +23,8 @@ class Timeline final : public smtp::Observer {
     base::Stage stage = base::Stage::kConfig;
     Status status = Status::kPass;
     base::Clock::duration took{0};     // a stage that ran twice has both times
-    std::string detail;                // what each run found, joined by "; "
-    std::optional<base::Reply> reply;  // the last one
+    std::string detail;                // what its last run found
+    std::optional<base::Reply> reply;  // the last one, or the failure's
   };
 
   // `metrics` may be null; else it outlives this.

@@ -155,12 +155,6 @@ bool ReadsStandardInputTwice(const StepOptions& options) {
   return uses > 1;
 }
 
-bool IsOnlyFrom(const v1::Email& email) {
-  v1::Email only;
-  if (email.has_from()) *only.mutable_from() = email.from();
-  return email.ByteSizeLong() == only.ByteSizeLong();
-}
-
 }  // namespace
 
 absl::StatusOr<v1::ExecuteRequest> BuildRequest(const StepOptions& options,
@@ -192,13 +186,6 @@ v1::TestSendRequest ToTestRequest(v1::ExecuteRequest step, const StepOptions& op
   test.set_request_id(step.request_id());
   if (!options.email.to.empty()) test.mutable_to()->Swap(step.mutable_email()->mutable_to());
   v1::Email& email = *step.mutable_email();
-  if (IsOnlyFrom(email) && email.has_from() && step.config().has_smtp()) {
-    email.mutable_from()->Swap(step.mutable_config()->mutable_smtp()->mutable_default_from());
-    email.Clear();
-  } else if (IsOnlyFrom(email) && email.has_from()) {
-    email.set_subject("Test email");
-    email.set_text("This is a test email, sent by: sendstep test\n");
-  }
   if (email.ByteSizeLong() > 0) *test.mutable_email() = std::move(email);
   if (step.has_config()) *test.mutable_config() = std::move(*step.mutable_config());
   if (step.has_context()) *test.mutable_context() = std::move(*step.mutable_context());

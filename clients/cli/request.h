@@ -29,9 +29,8 @@ inline constexpr size_t kMaxRequestBytes = 40 * 1024 * 1024;
 absl::StatusOr<v1::ExecuteRequest> BuildRequest(const StepOptions& options,
                                                 Environment& environment);
 
-// The step as a test. Recipients named by flags take the place of the email's. An email that is but
-// a From is no email: the server brings its own message and the settings take the From. A
-// relay takes none: there a short text goes with it.
+// The step as a test. Recipients named by flags take the place of the email's. The server brings
+// the body where there is none.
 v1::TestSendRequest ToTestRequest(v1::ExecuteRequest step, const StepOptions& options);
 
 // The step as something to check; the email is left out where there is none.

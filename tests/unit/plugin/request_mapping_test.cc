@@ -252,6 +252,17 @@ TEST_F(RequestMappingTest, TestSendTakesItsOwnRecipientsAndBringsAMessage) {
   EXPECT_FALSE(command.value.message.html.empty());
 }
 
+TEST_F(RequestMappingTest, TestSendKeepsTheSenderOfAnEmailWithoutABody) {
+  v1::TestSendRequest request;
+  *request.mutable_config() = good_.config();
+  request.mutable_email()->mutable_from()->set_email("chosen@example.com");
+  request.add_to()->set_email("tester@example.org");
+  const Checked<SendCommand> command = MapTestSend(request, catalog_);
+  EXPECT_TRUE(command.ok());
+  EXPECT_EQ(command.value.message.from.address.Spec(), "chosen@example.com");
+  EXPECT_FALSE(command.value.message.text.empty());
+}
+
 TEST_F(RequestMappingTest, TestSendReplacesTheEmailsRecipients) {
   v1::TestSendRequest request;
   *request.mutable_config() = good_.config();

@@ -41,6 +41,25 @@ TEST(TimelineTest, KeepsTheLastReplyOfAStage) {
   EXPECT_EQ(timeline.entries()[0].reply->code, 250);
 }
 
+TEST(TimelineTest, WhatWasFoundBeforeTlsGivesWayToWhatIsFoundAfter) {
+  Timeline timeline(nullptr);
+  timeline.StageStarted(Stage::kEhlo);
+  timeline.StageDetail("STARTTLS");
+  timeline.StageStarted(Stage::kTls);
+  timeline.StageStarted(Stage::kEhlo);
+  timeline.StageDetail("AUTH PLAIN");
+  EXPECT_EQ(timeline.entries()[0].detail, "AUTH PLAIN");
+}
+
+TEST(TimelineTest, AFailureWithoutAReplyHasNone) {
+  Timeline timeline(nullptr);
+  timeline.StageStarted(Stage::kData);
+  timeline.ReplyReceived({.code = 354, .enhanced_code = {}, .lines = {"go"}});
+  timeline.Failed(
+      base::Failed(Stage::kData, base::Cause::kConnectionLost, base::ErrorClass::kUncertain));
+  EXPECT_FALSE(timeline.entries()[0].reply);
+}
+
 TEST(TimelineTest, TranscriptIsKeptOnlyWhenAsked) {
   Timeline silent(nullptr), talking(nullptr, true);
   for (Timeline* timeline : {&silent, &talking}) {

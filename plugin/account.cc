@@ -118,6 +118,9 @@ base::Secret CallerSecret(const v1::Secret& secret, std::string_view field,
 Checked<AccountSource> CallerAccount(const v1::SmtpConfig& smtp) {
   Checked<AccountSource> result;
   result.value.config = MapSettings(smtp);
+  if (!v1::TlsMode_IsValid(smtp.tls())) {
+    result.findings.push_back(Wrong("config.smtp.tls", "FIELD_INVALID", "No such form of TLS."));
+  }
   result.value.config.password = CallerSecret(smtp.password(), "password", result.findings);
   result.value.config.oauth2_token =
       CallerSecret(smtp.oauth2_token(), "oauth2_token", result.findings);
@@ -274,6 +277,20 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
   }
   result.findings = account.resolved.findings;
   return result;
+}
+
+absl::Status CheckRelays(const AccountCatalog& catalog) {
+  for (const std::string& name : catalog.relays->Names()) {
+    const Checked<AccountSource> source = RelayAccount(name, *catalog.relays->Find(name));
+    if (!source.ok()) continue;  // the log has it; the secret may come later
+    const Checked<Account> account = ResolveAccount(source.value, catalog, "");
+    for (const Finding& finding : account.findings) {
+      if (finding.severity != Severity::kError) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("relay \"", name, "\": ", finding.message, " ", finding.hint));
+    }
+  }
+  return absl::OkStatus();
 }
 
 v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& account) {

@@ -42,6 +42,10 @@ Checked<mime::Mailbox> ChooseSender(const v1::Email& email, const AccountSource&
 Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalog& catalog,
                                 const std::string& from_domain);
 
+// InvalidArgument names the first relay whose settings cannot work. A secret that cannot be read is
+// logged and no error: it may come later.
+absl::Status CheckRelays(const AccountCatalog& catalog);
+
 // What the settings come to, as ValidateConfig shows it: secrets blanked, a relay's username too.
 v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& account);
 

@@ -4,12 +4,12 @@
 #include <set>
 #include <string_view>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "plugin/limits.h"
 #include "transport/base/address.h"
 #include "transport/mime/compose.h"
+#include "transport/mime/media_type.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -130,17 +130,6 @@ void MapThread(const v1::Email& email, mime::Message& out, Findings& findings) {
   }
 }
 
-bool IsMediaType(std::string_view text) {
-  const std::string_view type = text.substr(0, text.find(';'));
-  const size_t slash = type.find('/');
-  const std::string bare(type);
-  return slash != std::string_view::npos && slash > 0 && slash + 1 < type.size() &&
-         std::ranges::none_of(absl::StripAsciiWhitespace(bare), [](char c) {
-           return c <= ' ' || c >= 0x7f ||
-                  std::string_view("()<>@,;:\\\"[]?=").find(c) != std::string_view::npos;
-         });
-}
-
 void MapAttachments(const v1::Email& email, mime::Message& out, Findings& findings) {
   if (email.attachments_size() > static_cast<int>(kMaxAttachments)) {
     findings.Wrong("email.attachments", "LIMIT_EXCEEDED",
@@ -156,7 +145,7 @@ void MapAttachments(const v1::Email& email, mime::Message& out, Findings& findin
       findings.Wrong(field("filename"), "FIELD_INVALID", "A file name has no \"/\" and no \"\\\".");
     }
     if (!in.content_type().empty() && findings.CheckRaw(field("content_type"), in.content_type()) &&
-        !IsMediaType(in.content_type())) {
+        !mime::ParseMediaType(in.content_type())) {
       findings.Wrong(field("content_type"), "FIELD_INVALID",
                      "Not a media type: it looks like application/pdf.");
     }

@@ -81,13 +81,15 @@ class RequestRecord {
     Add("port", account.resolved.settings.port);
   }
   void Refused(const std::vector<Finding>& findings) {
-    outcome_ = "refused";
     for (const Finding& finding : findings) {
       if (finding.severity != providers::Severity::kError) continue;
-      reason_ = finding.reason;
       Add("field", finding.field);
-      return;
+      return Refused(finding.reason);
     }
+  }
+  void Refused(std::string reason) {
+    outcome_ = "refused";
+    reason_ = std::move(reason);
   }
   void Failed(const base::Error& error, const providers::Explained& explained) {
     outcome_ = error.error_class == base::ErrorClass::kUncertain ? "uncertain"
@@ -126,6 +128,16 @@ grpc::Status InternalError(std::exception_ptr exception) {
   return SimpleStatus(grpc::StatusCode::INTERNAL, "INTERNAL", providers::Fault::kPlugin,
                       "uncertain", "sendstep failed.",
                       "The operator finds the reason in the server's log.");
+}
+
+// The server stopped while the call had not sent anything yet.
+bool BrokenByStop(const Dependencies& deps, const base::Error& error) {
+  return deps.mailer->abandoned() && error.error_class != base::ErrorClass::kUncertain;
+}
+
+grpc::Status Stopping() {
+  return SimpleStatus(grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN", providers::Fault::kPlugin,
+                      "true", "The server is stopping; nothing was sent.", "Call again.");
 }
 
 grpc::Status TooLate() {
@@ -175,6 +187,10 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
                                          const v1::ExecuteRequest& request,
                                          v1::ExecuteResponse& response) {
   RequestRecord record("Execute", request.context(), request.request_id(), deps.metrics);
+  if (deadline.Passed()) {
+    record.Refused("DEADLINE_TOO_SHORT");
+    co_return TooLate();
+  }
   const Checked<SendCommand> command = MapExecute(request, CatalogOf(deps));
   if (!command.ok()) {
     record.Refused(command.findings);
@@ -187,6 +203,7 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
     const providers::Explained explained =
         providers::Explain(error, command.value.account.resolved);
     record.Failed(error, explained);
+    if (BrokenByStop(deps, error)) co_return Stopping();
     co_return ErrorStatus(error, explained, command.value.recipient_names, sending.message_id);
   }
   response = SentResponse(command.value, *sending.result, sending.message_id, sending.timeline,
@@ -196,21 +213,19 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
 
 void AddAcceptedSteps(const Account& account, bool all, v1::TestSendResponse& response) {
   if (!all) response.add_next_steps("Correct the refused recipients; the others have the email.");
-  if (account.resolved.profile->id() == "sandbox") {
-    response.add_next_steps(
-        "The sandbox keeps the email and never lets it out: read it in its inbox.");
-    return;
-  }
   for (const std::string& step : account.resolved.profile->after_accepted()) {
     response.add_next_steps(step);
   }
-  response.add_next_steps("Look into the recipient's mailbox, and into its spam folder.");
 }
 
 asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadline deadline,
                                           const v1::TestSendRequest& request,
                                           v1::TestSendResponse& response) {
   RequestRecord record("TestSend", request.context(), request.request_id(), deps.metrics);
+  if (deadline.Passed()) {
+    record.Refused("DEADLINE_TOO_SHORT");
+    co_return TooLate();
+  }
   const Checked<SendCommand> command = MapTestSend(request, CatalogOf(deps));
   if (!command.ok()) {
     record.Refused(command.findings);
@@ -229,16 +244,18 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
     const base::Error& error = sending.result.error();
     const providers::Explained explained = providers::Explain(error, account.resolved);
     record.Failed(error, explained);
+    if (BrokenByStop(deps, error)) co_return Stopping();
     *response.mutable_failure() = ToFailure(error, explained, command.value.recipient_names);
     response.set_verdict(explained.message);
     response.add_next_steps(explained.what_to_do);
     co_return grpc::Status::OK;
   }
   response.set_accepted(true);
+  AddRecipients(sending.result->report, *response.mutable_checks());
   *response.mutable_result() = SentResponse(command.value, *sending.result, sending.message_id,
                                             sending.timeline, command.findings);
   const bool all = response.result().outcome() == v1::OUTCOME_SENT;
-  response.set_verdict(absl::StrCat(account.resolved.profile->title(), " accepted the email for ",
+  response.set_verdict(absl::StrCat(account.resolved.settings.host, " accepted the email for ",
                                     all ? "every recipient." : "some of the recipients."));
   AddAcceptedSteps(account, all, response);
   co_return grpc::Status::OK;
@@ -248,6 +265,10 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
                                           const v1::ValidateConfigRequest& request,
                                           v1::ValidateConfigResponse& response) {
   RequestRecord record("ValidateConfig", request.context(), "", deps.metrics);
+  if (deadline.Passed()) {
+    record.Refused("DEADLINE_TOO_SHORT");
+    co_return TooLate();
+  }
   const Checked<ValidateCommand> command = MapValidate(request, CatalogOf(deps));
   const ValidateCommand& value = command.value;
   for (const Finding& finding : command.findings)
@@ -267,9 +288,13 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
       co_await deps.mailer->Check(resolved.settings, value.envelope, deadline, timeline);
   AddChecks(timeline, value.envelope ? base::Stage::kRcptTo : base::Stage::kAuth,
             resolved.settings.tls.policy != smtp::TlsPolicy::kNone, *response.mutable_checks());
-  if (!checked) {
+  if (checked) {
+    AddRecipients(*checked, *response.mutable_checks());
+    AddRefusedRecipients(*checked, value.recipient_names, *response.mutable_diagnostics());
+  } else {
     const providers::Explained explained = providers::Explain(checked.error(), resolved);
     record.Failed(checked.error(), explained);
+    if (BrokenByStop(deps, checked.error())) co_return Stopping();
     response.set_valid(false);
     *response.mutable_failure() = ToFailure(checked.error(), explained, value.recipient_names);
   }
@@ -294,7 +319,6 @@ grpc::ServerUnaryReactor* EmailService::ValidateConfig(grpc::CallbackServerConte
                                                        const v1::ValidateConfigRequest* request,
                                                        v1::ValidateConfigResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
-  if (deadline.Passed()) return Answer(context, TooLate());
   return RpcCall::Start(
       deps_.executor,
       [this, deadline, request, response] {
@@ -307,7 +331,6 @@ grpc::ServerUnaryReactor* EmailService::Execute(grpc::CallbackServerContext* con
                                                 const v1::ExecuteRequest* request,
                                                 v1::ExecuteResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
-  if (deadline.Passed()) return Answer(context, TooLate());
   return RpcCall::Start(
       deps_.executor,
       [this, deadline, request, response] {
@@ -320,7 +343,6 @@ grpc::ServerUnaryReactor* EmailService::TestSend(grpc::CallbackServerContext* co
                                                  const v1::TestSendRequest* request,
                                                  v1::TestSendResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
-  if (deadline.Passed()) return Answer(context, TooLate());
   return RpcCall::Start(
       deps_.executor,
       [this, deadline, request, response] {
@@ -330,8 +352,10 @@ grpc::ServerUnaryReactor* EmailService::TestSend(grpc::CallbackServerContext* co
 }
 
 grpc::ServerUnaryReactor* EmailService::GetExecution(grpc::CallbackServerContext* context,
-                                                     const v1::GetExecutionRequest* /*request*/,
+                                                     const v1::GetExecutionRequest* request,
                                                      v1::GetExecutionResponse* /*response*/) {
+  RequestRecord record("GetExecution", {}, request->request_id(), deps_.metrics);
+  record.Refused("NO_LEDGER");
   return Answer(
       context,
       SimpleStatus(grpc::StatusCode::UNIMPLEMENTED, "NO_LEDGER", providers::Fault::kPlugin, "false",

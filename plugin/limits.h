@@ -8,6 +8,8 @@
 namespace sendstep::plugin {
 
 inline constexpr size_t kMaxRequestBytes = size_t{40} << 20;
+// gRPC's own cap, above ours, so that a request somewhat too large is answered with the limit.
+inline constexpr size_t kMaxReceiveBytes = size_t{64} << 20;
 // Encoded: base64 makes 37 % more of an attachment.
 inline constexpr size_t kMaxEmailBytes = size_t{56} << 20;
 inline constexpr size_t kMaxRecipients = 1000;

@@ -32,6 +32,14 @@ void CheckRequestId(const std::string& id, std::vector<Finding>& findings) {
   }
 }
 
+void CheckSize(const google::protobuf::Message& request, std::vector<Finding>& findings) {
+  const size_t bytes = request.ByteSizeLong();
+  if (bytes <= kMaxRequestBytes) return;
+  findings.push_back(Wrong("email", "LIMIT_EXCEEDED",
+                           absl::StrCat("The request has ", bytes, " bytes; the limit is ",
+                                        kMaxRequestBytes, " (40 MiB).")));
+}
+
 void CheckContext(const v1::Context& context, std::vector<Finding>& findings) {
   const std::pair<const char*, const std::string*> fields[] = {
       {"context.workflow_id", &context.workflow_id()},
@@ -88,8 +96,10 @@ Checked<SendCommand> MapSend(const v1::Config& config, const v1::Email& email,
 }  // namespace
 
 Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog) {
-  return MapSend(request.config(), request.email(), request.request_id(), request.context(),
-                 catalog);
+  Checked<SendCommand> result =
+      MapSend(request.config(), request.email(), request.request_id(), request.context(), catalog);
+  CheckSize(request, result.findings);
+  return result;
 }
 
 Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request,
@@ -108,6 +118,7 @@ Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request,
   }
   Checked<SendCommand> result =
       MapSend(request.config(), email, request.request_id(), request.context(), catalog);
+  CheckSize(request, result.findings);
   const int named =
       request.email().to_size() + request.email().cc_size() + request.email().bcc_size();
   if (request.to_size() == 0 && named > 0) return result;
@@ -126,6 +137,10 @@ Checked<ValidateCommand> MapValidate(const v1::ValidateConfigRequest& request,
   const bool probe = request.depth() == v1::VALIDATE_DEPTH_SENDER;
   command.connect = probe || request.depth() == v1::VALIDATE_DEPTH_CONNECT;
   CheckContext(request.context(), findings);
+  CheckSize(request, findings);
+  if (!v1::ValidateDepth_IsValid(request.depth())) {
+    findings.push_back(Wrong("depth", "FIELD_INVALID", "No such depth."));
+  }
 
   Checked<AccountSource> source = FindAccount(request.config(), catalog);
   const bool source_ok = source.ok();

@@ -340,4 +340,34 @@ void AddChecks(const Timeline& timeline, base::Stage last, bool with_tls,
   }
 }
 
+void AddRecipients(const smtp::DeliveryReport& report,
+                   google::protobuf::RepeatedPtrField<v1::Check>& checks) {
+  const auto check = std::ranges::find(checks, v1::STAGE_RCPT_TO, &v1::Check::stage);
+  if (check == checks.end() || report.recipients.empty()) return;
+  const auto refused =
+      std::ranges::find(report.recipients, false, &base::RecipientOutcome::accepted);
+  const bool all = refused == report.recipients.end();
+  const auto good = std::ranges::count(report.recipients, true, &base::RecipientOutcome::accepted);
+  check->set_detail(
+      absl::StrCat(good, " of ", report.recipients.size(), " recipients not refused"));
+  if (!all) check->set_status(v1::CHECK_STATUS_WARN);
+  *check->mutable_reply() = ToReply(all ? report.recipients.back().reply : refused->reply);
+}
+
+void AddRefusedRecipients(const smtp::DeliveryReport& report,
+                          const std::vector<std::string>& recipient_names,
+                          google::protobuf::RepeatedPtrField<v1::Diagnostic>& out) {
+  for (const base::RecipientOutcome& outcome : report.recipients) {
+    if (outcome.accepted || outcome.index >= recipient_names.size()) continue;
+    v1::Diagnostic& diagnostic = *out.Add();
+    diagnostic.set_severity(v1::SEVERITY_WARNING);
+    diagnostic.set_field("email");
+    diagnostic.set_reason(v1::REASON_RECIPIENTS_REFUSED);
+    diagnostic.set_message(
+        absl::StrCat(recipient_names[outcome.index], " is refused: ", ReplyLine(outcome.reply)));
+    diagnostic.set_hint("Check the recipient's address; the others would get the email.");
+    diagnostic.set_fault(v1::FAULT_CONFIG);
+  }
+}
+
 }  // namespace sendstep::plugin

@@ -51,6 +51,16 @@ v1::Diagnostic ToDiagnostic(const providers::Finding& finding);
 void AddChecks(const Timeline& timeline, base::Stage last, bool with_tls,
                google::protobuf::RepeatedPtrField<v1::Check>& out);
 
+// What was said of each recipient, into the check of STAGE_RCPT_TO: WARN where some were refused.
+// "Not refused" is all that a reply to RCPT TO says; the message may still be refused.
+void AddRecipients(const smtp::DeliveryReport& report,
+                   google::protobuf::RepeatedPtrField<v1::Check>& checks);
+
+// A warning for each recipient that a probe was refused.
+void AddRefusedRecipients(const smtp::DeliveryReport& report,
+                          const std::vector<std::string>& recipient_names,
+                          google::protobuf::RepeatedPtrField<v1::Diagnostic>& out);
+
 // Names of the contract for what the layers below call otherwise.
 v1::Reason ReasonOf(const std::string& name);
 v1::Stage StageOf(base::Stage stage);

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "plugin/account.h"
 #include "plugin/email_service.h"
 #include "plugin/http_listener.h"
 #include "plugin/key_file.h"
@@ -53,6 +54,8 @@ constexpr milliseconds kTailTime{1000};
 // From the end of our last call until streams that nobody ends (health Watch, reflection) are cut.
 constexpr milliseconds kStreamGrace{500};
 constexpr milliseconds kDrainPoll{20};
+// Before the drain timeout, so that calls broken off then can still answer.
+constexpr milliseconds kAnswerTime{500};
 
 // The io_context and its threads.
 class Workers {
@@ -159,7 +162,7 @@ int Milliseconds(Duration duration) {
 
 // Caps of what a caller may make the server hold (docs of the arguments: grpc_types.h).
 void Configure(grpc::ServerBuilder& builder, const ServerConfig& config) {
-  builder.SetMaxReceiveMessageSize(static_cast<int>(kMaxRequestBytes));
+  builder.SetMaxReceiveMessageSize(static_cast<int>(kMaxReceiveBytes));
   builder.SetMaxSendMessageSize(static_cast<int>(kMaxRequestBytes));
   builder.SetDefaultCompressionAlgorithm(GRPC_COMPRESS_NONE);
   builder.AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
@@ -208,6 +211,11 @@ class Server::Impl {
       auto sandbox = providers::Sandbox::Start(workers_.executor(), config_.sandbox_maildir);
       if (!sandbox.ok()) return sandbox.status();
       sandbox_ = *std::move(sandbox);
+    }
+    if (absl::Status status =
+            CheckRelays({&*registry_, &relays_, sandbox_.get(), config_.ehlo_name});
+        !status.ok()) {
+      return status;
     }
     service_.emplace(Dependencies{workers_.executor(), &*registry_, &relays_, &mailer_,
                                   sandbox_.get(), &metrics_, config_.ehlo_name, *std::move(key)});
@@ -264,16 +272,20 @@ class Server::Impl {
     return absl::OkStatus();
   }
 
-  // Watches beside Shutdown(), which waits for streams that their clients never end.
+  // Watches beside Shutdown(), which waits for streams that their clients never end and for sends
+  // that their provider never answers.
   void Drain(milliseconds timeout) {
     Log(Level::kInfo, "draining",
         {{"in_flight", metrics_.InFlight()}, {"timeout_ms", timeout.count()}});
     grpc_->GetHealthCheckService()->Shutdown();
-    std::jthread cutter([this](const std::stop_token& stop) {
+    const auto abandon_at =
+        std::chrono::steady_clock::now() + timeout - std::min(kAnswerTime, timeout / 2);
+    std::jthread cutter([this, abandon_at](const std::stop_token& stop) {
       auto idle_since = std::chrono::steady_clock::now();
       while (!stop.stop_requested()) {
         const auto now = std::chrono::steady_clock::now();
         if (metrics_.InFlight() > 0) idle_since = now;
+        if (now >= abandon_at && !mailer_.abandoned()) mailer_.Abandon();
         if (now - idle_since >= kStreamGrace) {
           grpc_server_cancel_all_calls(grpc_->c_server());
           return;

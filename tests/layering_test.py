@@ -43,7 +43,7 @@ MUST_NOT_INCLUDE = {
 # The plugin's files that know the contract's generated types; all others speak in commands,
 # settings and reports.
 CONTRACT_FILES = (
-    r".*_mapping|.*_service|account|config_schema|describe|metrics|status_details|validate_config")
+    r".*_mapping|.*_service|account|config_schema|describe|metrics|status_details")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
 

@@ -2,8 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <ostream>
+#include <string>
+#include <vector>
 
 #include "clients/cli/commands.h"
+#include "clients/cli/text.h"
 
 namespace sendstep::cli {
 namespace {
@@ -26,6 +29,16 @@ void Describe(CLI::App& app, Session& session) {
   }
 }
 
+// The word that stands where a verb is wanted; empty where there is none. What follows a flag that
+// nobody knows may be a secret: it is no verb.
+std::string UnknownCommand(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  if (at->get_require_subcommand_min() == 0) return "";
+  const std::vector<std::string> words = app.remaining(true);
+  return words.empty() || words[0].substr(0, 1) == "-" ? "" : words[0];
+}
+
 }  // namespace
 
 int RunApp(int argc, const char* const* argv, Environment& environment) {
@@ -36,6 +49,13 @@ int RunApp(int argc, const char* const* argv, Environment& environment) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
+      if (const std::string word = UnknownCommand(app); !word.empty()) {
+        environment.err << "there is no command \"" << Shown(word)
+                        << "\"\nRun with --help for more information.\n";
+        return static_cast<int>(ExitCode::kUsage);
+      }
+    }
     const int code = app.exit(error, environment.out, environment.err);
     return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
   }

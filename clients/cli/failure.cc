@@ -91,6 +91,24 @@ std::string ReplyLine(const Failure& failure) {
   return line;
 }
 
+// "a@x: 550 no; b@x: 451 later" as one line a recipient. A reply may hold "; " too: only one that
+// an address and ": " follow ends a recipient.
+std::vector<std::string> RecipientLines(const std::string& text) {
+  std::vector<std::string> lines;
+  size_t start = 0;
+  for (size_t at = 0; (at = text.find("; ", at)) != std::string::npos;) {
+    const size_t next = at + 2;
+    const std::string word = text.substr(next, text.find(' ', next) - next);
+    if (word.find('@') != std::string::npos && word.back() == ':') {
+      lines.push_back(text.substr(start, at - start));
+      start = next;
+    }
+    at = next;
+  }
+  lines.push_back(text.substr(start));
+  return lines;
+}
+
 std::string RetryLine(const Failure& failure) {
   const std::string retryable = Get(failure, "retryable");
   if (retryable == "uncertain") return "may have been sent; another try may send it twice";
@@ -158,7 +176,10 @@ Failure FromAnswer(const v1::Failure& answer) {
       failure.code = StatusCode::DATA_LOSS;
       break;
     default:
-      failure.code = StatusCode::FAILED_PRECONDITION;
+      // As send does: the size is the caller's own to change.
+      failure.code = answer.reason() == v1::REASON_MESSAGE_TOO_LARGE
+                         ? StatusCode::INVALID_ARGUMENT
+                         : StatusCode::FAILED_PRECONDITION;
   }
   failure.exit_code = ExitCodeOf(failure.code);
   return failure;
@@ -193,6 +214,10 @@ std::string ExplainFurther(const Failure& failure, const std::string& said,
     row("field", Shown(field + violation.description));
   }
   row("server said", ReplyLine(failure));
+  const char* name = "recipients";
+  for (const std::string& recipient : RecipientLines(Get(failure, "recipients"))) {
+    row(std::exchange(name, ""), Shown(recipient));
+  }
   row("reason", Shown(failure.details.reason));
   row("stage", Shown(Get(failure, "phase")));
   row("fault", FaultLine(Get(failure, "fault")));

@@ -38,7 +38,7 @@ struct Failure {
   grpc::StatusCode code = grpc::StatusCode::UNKNOWN;
   std::string message;
   // Empty or unset for a failure that sendstep did not describe. metadata as in the contract:
-  // fault, retryable, phase, smtp_code, enhanced_code, reply, what_to_do, message_id.
+  // fault, retryable, phase, smtp_code, enhanced_code, reply, recipients, what_to_do, message_id.
   plugin::Details details;
   ExitCode exit_code = ExitCode::kUnexpected;
 };

@@ -1,8 +1,10 @@
 #include "clients/cli/render.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/message_differencer.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <vector>
@@ -74,6 +76,20 @@ std::string RenderDiagnostics(const RepeatedPtrField<v1::Diagnostic>& diagnostic
     if (!d.doc_url().empty()) text += "  see " + Shown(d.doc_url()) + "\n";
   }
   return text;
+}
+
+// The findings of a test that its result does not hold too.
+RepeatedPtrField<v1::Diagnostic> Unsaid(const v1::TestSendResponse& answer) {
+  using google::protobuf::util::MessageDifferencer;
+  RepeatedPtrField<v1::Diagnostic> unsaid;
+  for (const auto& d : answer.diagnostics()) {
+    const auto& said = answer.result().warnings();
+    const bool same = std::any_of(said.begin(), said.end(), [&d](const v1::Diagnostic& warning) {
+      return MessageDifferencer::Equals(warning, d);
+    });
+    if (!answer.accepted() || !same) *unsaid.Add() = d;
+  }
+  return unsaid;
 }
 
 std::string Headline(const v1::ExecuteResponse& answer, const Style& style) {
@@ -181,7 +197,7 @@ std::string RenderTest(const v1::TestSendResponse& answer, bool transcript, cons
   } else {
     text += RenderNotAccepted(answer, style);
   }
-  text += RenderDiagnostics(answer.diagnostics(), style);
+  text += RenderDiagnostics(Unsaid(answer), style);
   if (answer.next_steps_size() > 0) text += "\n" + style.Strong("next steps") + "\n";
   for (int i = 0; i < answer.next_steps_size(); ++i) {
     text += "  " + std::to_string(i + 1) + ". " + Shown(answer.next_steps(i)) + "\n";

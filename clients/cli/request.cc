@@ -4,8 +4,11 @@
 
 #include <cstdio>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "clients/cli/email_flags.h"
+#include "clients/cli/text.h"
 #include "plugin/yaml_message.h"
 
 namespace sendstep::cli {
@@ -111,10 +114,17 @@ absl::Status ApplySecrets(const SecretFlags& flags, Environment& environment,
   return absl::OkStatus();
 }
 
+// The sandbox and any SMTP server, by all of their names.
+bool WorksWithoutAccount(const std::string& provider) {
+  for (const char* name : {"sandbox", "inbox", "custom", "smtp", "other", "generic"}) {
+    if (absl::EqualsIgnoreCase(provider, name)) return true;
+  }
+  return false;
+}
+
 // A stray variable must not make the sandbox or an open server ask for a username.
 bool WantsPassword(const v1::SmtpConfig& smtp) {
-  const bool has_accounts =
-      !smtp.provider().empty() && smtp.provider() != "sandbox" && smtp.provider() != "custom";
+  const bool has_accounts = !smtp.provider().empty() && !WorksWithoutAccount(smtp.provider());
   return !smtp.has_password() && !smtp.has_oauth2_token() &&
          (!smtp.username().empty() || has_accounts);
 }
@@ -155,6 +165,38 @@ bool ReadsStandardInputTwice(const StepOptions& options) {
   return uses > 1;
 }
 
+// The path of a string field that is not UTF-8, such as "email.to[0].name"; empty: there is none.
+// gRPC would break the call off without a word of which field it is.
+std::string FieldThatIsNotUtf8(const google::protobuf::Message& message,
+                               const std::string& prefix = "") {
+  using google::protobuf::FieldDescriptor;
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    const bool nested = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+    if (!nested && field->type() != FieldDescriptor::TYPE_STRING) continue;
+    const bool list = field->is_repeated();
+    const int count = list ? reflection.FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      const std::string path = prefix + field->name() + (list ? "[" + std::to_string(i) + "]" : "");
+      if (nested) {
+        const auto& inner = list ? reflection.GetRepeatedMessage(message, field, i)
+                                 : reflection.GetMessage(message, field);
+        std::string found = FieldThatIsNotUtf8(inner, path + ".");
+        if (!found.empty()) return found;
+        continue;
+      }
+      std::string scratch;
+      const std::string& text =
+          list ? reflection.GetRepeatedStringReference(message, field, i, &scratch)
+               : reflection.GetStringReference(message, field, &scratch);
+      if (!IsUtf8(text)) return path;
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ExecuteRequest> BuildRequest(const StepOptions& options,
@@ -177,6 +219,9 @@ absl::StatusOr<v1::ExecuteRequest> BuildRequest(const StepOptions& options,
   if (options.request_id) request.set_request_id(*options.request_id);
   if (request.ByteSizeLong() > kMaxRequestBytes) {
     return absl::InvalidArgumentError("the request is larger than 40 MiB");
+  }
+  if (const std::string field = FieldThatIsNotUtf8(request); !field.empty()) {
+    return absl::InvalidArgumentError(field + " is not UTF-8 text");
   }
   return request;
 }

@@ -71,6 +71,15 @@ std::string Safe(std::string_view text, bool lines) {
 std::string Shown(std::string_view text) { return Safe(text, false); }
 std::string ShownLines(std::string_view text) { return Safe(text, true); }
 
+bool IsUtf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = Decode(text, i).length;
+    if (length == 0) return false;
+    i += length;
+  }
+  return true;
+}
+
 size_t Width(std::string_view utf8) {
   return static_cast<size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;

@@ -17,6 +17,9 @@ std::string Shown(std::string_view text);
 // The same for text of several lines: LF and TAB stay, CRLF becomes LF.
 std::string ShownLines(std::string_view text);
 
+// Whether all of `text` is UTF-8 (RFC 3629).
+bool IsUtf8(std::string_view text);
+
 // Columns `utf8` takes: one per character.
 size_t Width(std::string_view utf8);
 

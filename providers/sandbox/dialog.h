@@ -21,7 +21,7 @@ namespace sendstep::providers::sandbox {
 // The name in greeting, Received and file names.
 inline constexpr std::string_view kHostName = "sandbox";
 
-inline constexpr uint64_t kMaxMessageBytes = 41943040;  // 40 MiB, as in EHLO
+inline constexpr uint64_t kMaxMessageBytes = 58720256;  // 56 MiB, as in EHLO
 inline constexpr size_t kMaxRecipients = 1000;
 inline constexpr size_t kMaxCommandBytes = 2048;  // without CRLF
 inline constexpr size_t kMaxAuthBytes = 12288;    // of a line within AUTH (RFC 4954 4)

@@ -45,6 +45,15 @@ bool IsInvisible(char32_t c) {
          (c >= 0x205F && c <= 0x206F) || c == 0x3000 || c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFB);
 }
 
+bool HasInvisible(std::string_view text) {
+  while (!text.empty()) {
+    const CodePoint c = DecodeUtf8(text);
+    if (IsInvisible(c.value)) return true;
+    text.remove_prefix(c.size);
+  }
+  return false;
+}
+
 // `c` of `part` is not allowed: the phrase that says so.
 std::string HasCharacter(std::string_view part, char c) {
   const std::string has = "the " + std::string(part) + " has ";
@@ -92,11 +101,7 @@ std::optional<std::string> BrokenLocalPart(std::string_view local) {
   if (NarrowsToLineBreak(local)) {
     return "the local part has a character that some mail programs turn into a line break";
   }
-  for (std::string_view rest = local; !rest.empty();) {
-    const CodePoint c = DecodeUtf8(rest);
-    if (IsInvisible(c.value)) return "the local part has an invisible character";
-    rest.remove_prefix(c.size);
-  }
+  if (HasInvisible(local)) return "the local part has an invisible character";
   return local.front() == '"' ? std::nullopt : BrokenDotAtom(local);
 }
 
@@ -127,6 +132,8 @@ Result<std::string> ToALabels(std::string_view name) {
   if (name.size() > kMaxUnicodeDomain) {
     return Invalid("the domain is longer than " + std::to_string(kMaxDomain) + " bytes");
   }
+  // UTS #46 would drop most of them without a word.
+  if (HasInvisible(name)) return Invalid("the domain has an invisible character");
   char* raw = nullptr;
   // Not IDN2_USE_STD3_ASCII_RULES: it drops what STD 3 forbids, and another domain comes out.
   const int flags = IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL;

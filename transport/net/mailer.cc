@@ -57,8 +57,9 @@ void Report(const Result<T>& outcome, smtp::Observer& observer) {
 // One connection: up to an open session, then what `act(session)` does with it, then QUIT. The
 // observer hears the outcome before QUIT, which can change nothing.
 template <class T, class Act>
-asio::awaitable<Result<T>> Run(dns::Resolver& resolver, const smtp::SmtpSettings& settings,
-                               base::Deadline deadline, smtp::Observer& observer, Act act) {
+asio::awaitable<Result<T>> Run(dns::Resolver& resolver, LiveStreams& streams,
+                               const smtp::SmtpSettings& settings, base::Deadline deadline,
+                               smtp::Observer& observer, Act act) {
   co_await asio::this_coro::throw_if_cancelled(false);
   Result<T> outcome = base::Error();
   if (settings.credentials && settings.tls.policy == smtp::TlsPolicy::kNone &&
@@ -77,6 +78,7 @@ asio::awaitable<Result<T>> Run(dns::Resolver& resolver, const smtp::SmtpSettings
     co_return outcome;
   }
   TcpStream stream(std::move(*socket));
+  const LiveStreams::Guard guard = streams.Add(co_await asio::this_coro::executor, stream);
   smtp::Session session(stream, settings, observer);
   Result<void> opened = co_await session.Open(deadline);
   if (opened) {
@@ -117,24 +119,24 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
     return session.Send(envelope, message, deadline);
   };
   auto run = [this, &settings, deadline, &observer, send] {
-    return Run<DeliveryReport>(resolver_, settings, deadline, observer, send);
+    return Run<DeliveryReport>(resolver_, streams_, settings, deadline, observer, send);
   };
   co_return co_await Isolated<DeliveryReport>(run, observer);
 }
 
-asio::awaitable<Result<void>> Mailer::Check(const smtp::SmtpSettings& settings,
-                                            const std::optional<smtp::Envelope>& envelope,
-                                            base::Deadline deadline, smtp::Observer& observer) {
-  auto probe = [&envelope, deadline](smtp::Session& session) -> asio::awaitable<Result<void>> {
-    if (!envelope) co_return Result<void>();
-    Result<DeliveryReport> report = co_await session.Probe(*envelope, deadline);
-    if (!report) co_return report.error();
-    co_return Result<void>();
+asio::awaitable<Result<DeliveryReport>> Mailer::Check(const smtp::SmtpSettings& settings,
+                                                      const std::optional<smtp::Envelope>& envelope,
+                                                      base::Deadline deadline,
+                                                      smtp::Observer& observer) {
+  auto probe = [&envelope,
+                deadline](smtp::Session& session) -> asio::awaitable<Result<DeliveryReport>> {
+    if (!envelope) co_return DeliveryReport();
+    co_return co_await session.Probe(*envelope, deadline);
   };
   auto run = [this, &settings, deadline, &observer, probe] {
-    return Run<void>(resolver_, settings, deadline, observer, probe);
+    return Run<DeliveryReport>(resolver_, streams_, settings, deadline, observer, probe);
   };
-  co_return co_await Isolated<void>(run, observer);
+  co_return co_await Isolated<DeliveryReport>(run, observer);
 }
 
 }  // namespace sendstep::net

@@ -13,6 +13,7 @@
 #include "transport/base/deadline.h"
 #include "transport/base/result.h"
 #include "transport/dns/resolver.h"
+#include "transport/net/live_streams.h"
 #include "transport/smtp/envelope.h"
 #include "transport/smtp/observer.h"
 #include "transport/smtp/settings.h"
@@ -31,14 +32,21 @@ class Mailer {
       const smtp::SmtpSettings& settings, const smtp::Envelope& envelope, std::string_view message,
       base::Deadline deadline, smtp::Observer& observer);
 
-  // Opens a session and, given an envelope, probes it (MAIL, RCPT, RSET). Sends nothing.
-  boost::asio::awaitable<base::Result<void>> Check(const smtp::SmtpSettings& settings,
-                                                   const std::optional<smtp::Envelope>& envelope,
-                                                   base::Deadline deadline,
-                                                   smtp::Observer& observer);
+  // Opens a session and, given an envelope, probes it (MAIL, RCPT, RSET). Sends nothing. The report
+  // has what was said of each recipient; it is empty without an envelope.
+  boost::asio::awaitable<base::Result<smtp::DeliveryReport>> Check(
+      const smtp::SmtpSettings& settings, const std::optional<smtp::Envelope>& envelope,
+      base::Deadline deadline, smtp::Observer& observer);
+
+  // For a stop that can wait no longer: breaks off every call that has a connection, and every
+  // later one, as if its connection were lost. A send whose end of data was written comes out
+  // uncertain.
+  void Abandon() { streams_.Abandon(); }
+  bool abandoned() const { return streams_.abandoned(); }
 
  private:
   dns::Resolver& resolver_;
+  LiveStreams streams_;
 };
 
 }  // namespace sendstep::net

@@ -110,6 +110,13 @@ TEST_F(AccountTest, EffectiveSettingsOfARelayHideItsUsername) {
   EXPECT_EQ(effective.password().value(), "");
 }
 
+TEST_F(AccountTest, ARelayThatCannotWorkIsFoundBeforeItIsUsed) {
+  ASSERT_TRUE(Load("relays: {r: {smtp: {provider: gmial}}}").ok());
+  EXPECT_EQ(CheckRelays(catalog_).code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_TRUE(Load("relays: {r: {smtp: {host: h.example}}}").ok());
+  EXPECT_TRUE(CheckRelays(catalog_).ok());
+}
+
 TEST_F(AccountTest, AFaultInTheRelaysFileIsNamed) {
   EXPECT_FALSE(Load("default_relay: nobody").ok());
   EXPECT_FALSE(Load("relays: {Bad Name: {smtp: {host: h.example}}}").ok());

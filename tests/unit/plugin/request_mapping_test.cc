@@ -152,6 +152,20 @@ const BadInput kBadInputs[] = {
        }
      },
      "email.to LIMIT_EXCEEDED"},
+    {"MoreBytesThanTheLimit",
+     [](auto& r) {
+       r.mutable_email()->add_attachments()->mutable_content()->assign(kMaxRequestBytes, 'x');
+     },
+     "email LIMIT_EXCEEDED"},
+    {"MalformedMediaTypeParameter",
+     [](auto& r) { r.mutable_email()->add_attachments()->set_content_type("text/plain; foo"); },
+     "email.attachments[0].content_type FIELD_INVALID"},
+    {"UnknownFormOfTls",
+     [](auto& r) { r.mutable_config()->mutable_smtp()->set_tls(static_cast<v1::TlsMode>(99)); },
+     "config.smtp.tls FIELD_INVALID"},
+    {"InvisibleCharacterInDomain",
+     [](auto& r) { r.mutable_email()->add_to()->set_email("a@exa\u200Bmple.com"); },
+     "email.to[1].email ADDRESS_INVALID"},
     {"PortZero", [](auto& r) { r.mutable_config()->mutable_smtp()->set_port(0); },
      "config.smtp.port FIELD_INVALID"},
     {"PortTooLarge", [](auto& r) { r.mutable_config()->mutable_smtp()->set_port(65536); },

@@ -104,6 +104,21 @@ TEST(ResponseMappingTest, EveryReasonOfTheProvidersIsOneOfTheContract) {
   }
 }
 
+TEST(ResponseMappingTest, ARecipientRefusedInAProbeIsAWarningWithItsReply) {
+  smtp::DeliveryReport report;
+  report.recipients = {{.index = 0, .accepted = true, .reply = Reply(250, "2.1.5")},
+                       {.index = 1, .accepted = false, .reply = Reply(550, "5.1.1")}};
+  v1::ValidateConfigResponse response;
+  response.add_checks()->set_stage(v1::STAGE_RCPT_TO);
+  AddRecipients(report, *response.mutable_checks());
+  EXPECT_EQ(response.checks(0).status(), v1::CHECK_STATUS_WARN);
+  EXPECT_EQ(response.checks(0).reply().code(), 550u);
+  EXPECT_EQ(response.checks(0).detail(), "1 of 2 recipients not refused");
+  AddRefusedRecipients(report, {"a@x.org", "b@x.org"}, *response.mutable_diagnostics());
+  ASSERT_EQ(response.diagnostics_size(), 1);
+  EXPECT_EQ(response.diagnostics(0).message(), "b@x.org is refused: 550 5.1.1 words");
+}
+
 TEST(ResponseMappingTest, StagesThatDidNotHappenAreSkipped) {
   Timeline timeline(nullptr);
   timeline.StageStarted(Stage::kDns);

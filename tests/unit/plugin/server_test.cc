@@ -398,8 +398,11 @@ TEST_F(ServerTest, OpenHealthWatchDoesNotHoldUpTheStop) {
 
 TEST_F(ServerTest, StopTwiceIsStopOnce) {
   const auto server = Started();
+  const std::string address = server->address();
   server->Stop(seconds(1));
   server->Stop(seconds(1));
+  v1::DescribeResponse response;
+  EXPECT_EQ(Describe(address, response).error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(ServerTest, StartAgainOnTheSamePortAfterStop) {

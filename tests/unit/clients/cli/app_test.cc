@@ -288,6 +288,23 @@ TEST_F(AppTest, WrongCommandLinesAreUsageErrors) {
   }
 }
 
+TEST_F(AppTest, ACommandThatIsNotThereIsNamed) {
+  EXPECT_EQ(process_.Run({"bogus", "--text", "x"}), 2);
+  EXPECT_THAT(process_.err.str(), StartsWith("there is no command \"bogus\"\n"));
+  process_.err.str("");
+  EXPECT_EQ(process_.Run({"inbox", "bogus"}), 2);
+  EXPECT_THAT(process_.err.str(), StartsWith("there is no command \"bogus\"\n"));
+  process_.err.str("");
+  EXPECT_EQ(process_.Run({"--password", "hunter2"}), 2);
+  EXPECT_THAT(process_.err.str(), Not(HasSubstr("hunter2")));
+}
+
+TEST_F(AppTest, TextThatIsNotUtf8IsInvalidInputAndNeverSent) {
+  EXPECT_EQ(process_.Run({"send", "--subject", "a\xff"}), 3);
+  EXPECT_EQ(process_.err.str(), "not sent: email.subject is not UTF-8 text\n");
+  EXPECT_EQ(service_.execute_request.request_id(), "");
+}
+
 TEST_F(AppTest, AMalformedStepFileIsInvalidInput) {
   const std::string step = folder_.Write("step.yaml", "email:\n  sbject: x\n");
   EXPECT_EQ(process_.Run({"send", "--step", step}), 3);

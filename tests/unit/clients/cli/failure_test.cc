@@ -59,6 +59,8 @@ TEST(Failure, FailuresInsideAnswersHaveTheSameCodes) {
   EXPECT_EQ(FromAnswer(answer).exit_code, ExitCode::kTryLater);
   answer.set_retryable(v1::RETRYABLE_FALSE);
   EXPECT_EQ(FromAnswer(answer).exit_code, ExitCode::kRefused);
+  answer.set_reason(v1::REASON_MESSAGE_TOO_LARGE);
+  EXPECT_EQ(FromAnswer(answer).exit_code, ExitCode::kInvalidInput);
   answer.set_retryable(v1::RETRYABLE_UNCERTAIN);
   EXPECT_EQ(FromAnswer(answer).exit_code, ExitCode::kUncertain);
 }
@@ -136,6 +138,23 @@ TEST(Failure, JsonHoldsEverything) {
   EXPECT_EQ(json["links"][0]["url"], "https://example.com");
   EXPECT_EQ(json["exitCode"], 4);
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
+}
+
+TEST(Failure, EveryRefusedRecipientHasALine) {
+  plugin::Details details;
+  details.reason = "RECIPIENT_REFUSED";
+  details.metadata = {{"smtp_code", "550"},
+                      {"recipients",
+                       "a@x.example: 550 5.1.1 no such user; ask ann@x.example; b@x.example: 451 "
+                       "later\x1b"}};
+  EXPECT_EQ(Explain(FromStatus(plugin::MakeStatus(StatusCode::FAILED_PRECONDITION, "no", details),
+                               Sends::kYes),
+                    "not sent", Style(false)),
+            "not sent: no\n"
+            "  server said  550\n"
+            "  recipients   a@x.example: 550 5.1.1 no such user; ask ann@x.example\n"
+            "               b@x.example: 451 later\\x1b\n"
+            "  reason       RECIPIENT_REFUSED\n");
 }
 
 }  // namespace

@@ -124,6 +124,19 @@ TEST(Render, ASentEmailShowsRecipientsAndIds) {
             "  Set provider.\n");
 }
 
+TEST(Render, AFindingThatTheResultHoldsTooIsShownOnce) {
+  auto answer = Parse<v1::TestSendResponse>(R"(
+    accepted: true verdict: "Taken."
+    result { outcome: OUTCOME_SENT warnings { severity: SEVERITY_WARNING message: "is odd" } }
+    diagnostics { severity: SEVERITY_WARNING message: "is odd" }
+    diagnostics { severity: SEVERITY_WARNING message: "is new" }
+  )");
+  EXPECT_THAT(RenderTest(answer, false, kPlain), HasSubstr("\nwarning: is odd\nwarning: is new\n"));
+  EXPECT_THAT(RenderTest(answer, false, kPlain), Not(HasSubstr("is odd\nwarning: is odd")));
+  answer.set_accepted(false);
+  EXPECT_THAT(RenderTest(answer, false, kPlain), HasSubstr("warning: is odd\nwarning: is new\n"));
+}
+
 TEST(Render, AReplayedAnswerSaysSo) {
   const auto answer = Parse<v1::ExecuteResponse>(
       R"(outcome: OUTCOME_SENT dedupe: DEDUPE_REPLAYED recipients { email: "a@b.c" })");

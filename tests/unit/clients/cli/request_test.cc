@@ -179,8 +179,10 @@ TEST_F(RequestTest, ATokenTakesThePlaceOfTheFilesPassword) {
 
 TEST_F(RequestTest, AStrayPasswordVariableIsNotUsedWhereNoneIsWanted) {
   process_.variables["SENDSTEP_PASSWORD"] = "stray";
-  options_.smtp.provider = "sandbox";
-  EXPECT_FALSE(Build().config().smtp().has_password());
+  for (const char* provider : {"sandbox", "Inbox", "CUSTOM", "smtp", "other", "Generic"}) {
+    options_.smtp.provider = provider;
+    EXPECT_FALSE(Build().config().smtp().has_password()) << provider;
+  }
   options_.smtp.provider = "sendgrid";
   EXPECT_EQ(Build().config().smtp().password().value(), "stray");
   options_.smtp = {};
@@ -252,6 +254,37 @@ TEST_F(RequestTest, ValidationLeavesOutAnEmailThatIsNotThere) {
   EXPECT_EQ(bare.depth(), v1::VALIDATE_DEPTH_CONNECT);
   options_.email.from = "a@b.c";
   EXPECT_TRUE(ToValidateRequest(Build(), v1::VALIDATE_DEPTH_STATIC).has_email());
+}
+
+TEST_F(RequestTest, TextThatIsNotUtf8IsRefusedByTheNameOfItsField) {
+  const auto expect = [this](const std::string& field) {
+    const absl::Status status = Refusal();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << field;
+    EXPECT_EQ(status.message(), field + " is not UTF-8 text");
+    options_ = {};
+  };
+  options_.email.text_file = folder_.Write("latin1.txt",
+                                           "Gr\xfc\xdf"
+                                           "e");
+  expect("email.text");
+  options_.email.html_file = folder_.Write("latin1.html", "<p>\xe4</p>");
+  expect("email.html");
+  options_.email.subject = "a\xff";
+  expect("email.subject");
+  options_.email.to = {"bob@example.com", "M\xfcller <m@example.com>"};
+  expect("email.to[1].name");
+  options_.email.attach = {folder_.Write("\xe4.txt", "x")};
+  expect("email.attachments[0].filename");
+  Step("email: {subject: \"a\xff\"}");
+  expect("email.subject");
+  options_.smtp.username = "u";
+  process_.variables["SENDSTEP_PASSWORD"] = "\xa7";
+  expect("config.smtp.password.value");
+}
+
+TEST_F(RequestTest, AttachmentsHoldAnyBytes) {
+  options_.email.attach = {folder_.Write("a.bin", "\xff\xfe")};
+  EXPECT_EQ(Build().email().attachments(0).content(), "\xff\xfe");
 }
 
 TEST(RequestId, IsARandomUuid) {

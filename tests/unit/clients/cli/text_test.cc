@@ -47,5 +47,13 @@ TEST(Text, StyleWithoutColoursIsPlain) {
   EXPECT_EQ(Style(true).Bad("x"), "\x1b[31mx\x1b[0m");
 }
 
+TEST(Text, Utf8IsToldFromOtherBytes) {
+  EXPECT_TRUE(IsUtf8(""));
+  EXPECT_TRUE(IsUtf8("aä€😀\n"));
+  for (const char* other : {"\xe4", "a\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80"}) {
+    EXPECT_FALSE(IsUtf8(other)) << Shown(other);
+  }
+}
+
 }  // namespace
 }  // namespace sendstep::cli

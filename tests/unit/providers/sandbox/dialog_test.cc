@@ -43,7 +43,7 @@ TEST_F(DialogTest, EhloListsWhatIsOfferedInClear) {
   EXPECT_EQ(Say("EHLO client.example"),
             "250-sandbox greets client.example\r\n"
             "250-PIPELINING\r\n"
-            "250-SIZE 41943040\r\n"
+            "250-SIZE 58720256\r\n"
             "250-STARTTLS\r\n"
             "250-ENHANCEDSTATUSCODES\r\n"
             "250-8BITMIME\r\n"
@@ -134,9 +134,9 @@ TEST_F(DialogTest, NullSenderIsASender) {
 
 TEST_F(DialogTest, DeclaredSizeIsLimited) {
   Say("EHLO c");
-  EXPECT_EQ(Code("MAIL FROM:<a@example.com> SIZE=41943041"), "552 5.3.4");
+  EXPECT_EQ(Code("MAIL FROM:<a@example.com> SIZE=58720257"), "552 5.3.4");
   EXPECT_EQ(Code("MAIL FROM:<a@example.com> SIZE=99999999999999999999"), "552 5.3.4");
-  EXPECT_EQ(Code("MAIL FROM:<a@example.com> SIZE=41943040"), "250 2.1.0");
+  EXPECT_EQ(Code("MAIL FROM:<a@example.com> SIZE=58720256"), "250 2.1.0");
 }
 
 TEST_F(DialogTest, AuthParameterOfMailIsTakenWhereAuthIsOffered) {

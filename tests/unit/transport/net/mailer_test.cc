@@ -33,7 +33,7 @@ using testing::LoopbackServer;
 using testing::Peer;
 using testing::TestCa;
 using Sent = Result<DeliveryReport>;
-using Checked = Result<void>;
+using Checked = Result<smtp::DeliveryReport>;
 
 const TestCa& Ca() {
   static const TestCa& ca = *new TestCa;
@@ -330,7 +330,9 @@ TEST_F(MailerTest, CheckSendsNothing) {
 }
 
 TEST_F(MailerTest, CheckWithEnvelopeProbesIt) {
-  ASSERT_TRUE(Check(envelope_));
+  const Checked report = Check(envelope_);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->recipients.size(), envelope_.recipients.size());
   EXPECT_THAT(script_.commands,
               ElementsAre("EHLO", "STARTTLS", "EHLO", "AUTH", "MAIL", "RCPT", "RSET", "QUIT"));
 }
@@ -387,6 +389,29 @@ TEST_F(MailerTest, SilenceAfterTheEndOfDataIsUncertain) {
   EXPECT_EQ(report.error().cause, Cause::kTimeout);
   EXPECT_EQ(report.error().error_class, base::ErrorClass::kUncertain);
   EXPECT_THAT(observer_.outcomes, ElementsAre("failed in data"));
+}
+
+TEST_F(MailerTest, AbandonedAfterTheEndOfDataIsUncertain) {
+  asio::steady_timer hold(context_, asio::steady_timer::time_point::max());
+  script_.hold_final_reply = &hold;
+  auto running = StartSend();
+  RunUntil([&] { return script_.end_of_data; });
+  mailer_.Abandon();
+  RunUntil([&] { return running->outcome.has_value(); });
+  hold.cancel();
+  Sent report = Finish(running);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().error_class, base::ErrorClass::kUncertain);
+}
+
+TEST_F(MailerTest, AbandonedBeforeTheEndOfDataIsNotUncertain) {
+  script_.silent_at = "greeting";
+  auto running = StartSend();
+  RunUntil([&] { return !observer_.stages.empty() && observer_.stages.back() == "ehlo"; });
+  mailer_.Abandon();
+  Sent report = Finish(running);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().error_class, base::ErrorClass::kTransient);
 }
 
 TEST_F(MailerTest, DeadlineHoldsInsideTheStageLimits) {

@@ -232,7 +232,8 @@ Checked<mime::Mailbox> ChooseSender(const v1::Email& email, const AccountSource&
                                     "Set email.from, or default_from in the SMTP settings."));
     return result;
   }
-  if (base::HasControlCharacter(text.email) || base::NarrowsToLineBreak(text.email)) {
+  if (base::HasControlCharacter(text.email) ||
+      base::NarrowsToLineBreak(base::LocalPartOf(text.email))) {
     result.findings.push_back(Wrong(text.field, "CONTROL_CHARACTER",
                                     "Sender: a line break, NUL or another control character, or "
                                     "one that becomes it in 8 bits."));

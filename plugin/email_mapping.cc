@@ -73,7 +73,8 @@ std::optional<mime::Mailbox> MapMailbox(const v1::Address& in, const std::string
     return std::nullopt;
   }
   const bool name_ok = findings.CheckLine(field + ".name", in.name());
-  if (base::HasControlCharacter(in.email()) || base::NarrowsToLineBreak(in.email())) {
+  if (base::HasControlCharacter(in.email()) ||
+      base::NarrowsToLineBreak(base::LocalPartOf(in.email()))) {
     findings.Wrong(
         field + ".email", "CONTROL_CHARACTER",
         "Holds a line break, NUL or another control character, or one that becomes it in 8 bits.");

@@ -131,8 +131,8 @@ grpc::Status InternalError(std::exception_ptr exception) {
 }
 
 // The server stopped while the call had not sent anything yet.
-bool BrokenByStop(const Dependencies& deps, const base::Error& error) {
-  return deps.mailer->abandoned() && error.error_class != base::ErrorClass::kUncertain;
+bool BrokenByStop(const base::Error& error) {
+  return error.cause == base::Cause::kStopped && error.error_class != base::ErrorClass::kUncertain;
 }
 
 grpc::Status Stopping() {
@@ -203,7 +203,7 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
     const providers::Explained explained =
         providers::Explain(error, command.value.account.resolved);
     record.Failed(error, explained);
-    if (BrokenByStop(deps, error)) co_return Stopping();
+    if (BrokenByStop(error)) co_return Stopping();
     co_return ErrorStatus(error, explained, command.value.recipient_names, sending.message_id);
   }
   response = SentResponse(command.value, *sending.result, sending.message_id, sending.timeline,
@@ -244,7 +244,7 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
     const base::Error& error = sending.result.error();
     const providers::Explained explained = providers::Explain(error, account.resolved);
     record.Failed(error, explained);
-    if (BrokenByStop(deps, error)) co_return Stopping();
+    if (BrokenByStop(error)) co_return Stopping();
     *response.mutable_failure() = ToFailure(error, explained, command.value.recipient_names);
     response.set_verdict(explained.message);
     response.add_next_steps(explained.what_to_do);
@@ -294,7 +294,7 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
   } else {
     const providers::Explained explained = providers::Explain(checked.error(), resolved);
     record.Failed(checked.error(), explained);
-    if (BrokenByStop(deps, checked.error())) co_return Stopping();
+    if (BrokenByStop(checked.error())) co_return Stopping();
     response.set_valid(false);
     *response.mutable_failure() = ToFailure(checked.error(), explained, value.recipient_names);
   }
@@ -320,7 +320,7 @@ grpc::ServerUnaryReactor* EmailService::ValidateConfig(grpc::CallbackServerConte
                                                        v1::ValidateConfigResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
   return RpcCall::Start(
-      deps_.executor,
+      deps_.executor, *deps_.open_calls,
       [this, deadline, request, response] {
         return RunValidate(deps_, deadline, *request, *response);
       },
@@ -332,7 +332,7 @@ grpc::ServerUnaryReactor* EmailService::Execute(grpc::CallbackServerContext* con
                                                 v1::ExecuteResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
   return RpcCall::Start(
-      deps_.executor,
+      deps_.executor, *deps_.open_calls,
       [this, deadline, request, response] {
         return RunExecute(deps_, deadline, *request, *response);
       },
@@ -344,7 +344,7 @@ grpc::ServerUnaryReactor* EmailService::TestSend(grpc::CallbackServerContext* co
                                                  v1::TestSendResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
   return RpcCall::Start(
-      deps_.executor,
+      deps_.executor, *deps_.open_calls,
       [this, deadline, request, response] {
         return RunTestSend(deps_, deadline, *request, *response);
       },

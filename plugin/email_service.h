@@ -7,6 +7,7 @@
 #ifndef SENDSTEP_PLUGIN_EMAIL_SERVICE_H_
 #define SENDSTEP_PLUGIN_EMAIL_SERVICE_H_
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 
 #include "plugin/metrics.h"
@@ -26,8 +27,9 @@ struct Dependencies {
   net::Mailer* mailer = nullptr;
   const providers::Sandbox* sandbox = nullptr;  // null: none
   Metrics* metrics = nullptr;
-  std::string ehlo_name;        // the operator's; empty: none
-  base::Secret message_id_key;  // 32 bytes
+  std::atomic<int>* open_calls = nullptr;  // those that gRPC is not through with
+  std::string ehlo_name;                   // the operator's; empty: none
+  base::Secret message_id_key;             // 32 bytes
 };
 
 class EmailService final : public v1::EmailAction::CallbackService {

@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "plugin/status_details.h"
+#include "transport/base/utf8.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -121,7 +122,7 @@ std::string RecipientsLine(const base::Error& error, const std::vector<std::stri
     absl::StrAppend(&line, line.empty() ? "" : "; ", names[outcome.index], ": ",
                     ReplyLine(outcome.reply));
     if (line.size() > kMaxRecipientsInStatus)
-      return line.substr(0, kMaxRecipientsInStatus) + " ...";
+      return std::string(base::Cut(line, kMaxRecipientsInStatus)) + " ...";
   }
   return line;
 }

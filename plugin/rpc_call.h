@@ -9,6 +9,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -31,10 +32,13 @@ class RpcCall final : public grpc::ServerUnaryReactor {
   // The answer to an exception, which is a bug.
   using OnException = std::function<grpc::Status(std::exception_ptr)>;
 
-  static grpc::ServerUnaryReactor* Start(const boost::asio::any_io_executor& executor, Work work,
+  // `open` counts the calls that gRPC is not through with; it outlives them.
+  static grpc::ServerUnaryReactor* Start(const boost::asio::any_io_executor& executor,
+                                         std::atomic<int>& open, Work work,
                                          OnException on_exception) {
-    auto call = std::shared_ptr<RpcCall>(new RpcCall(executor, std::move(on_exception)));
+    auto call = std::shared_ptr<RpcCall>(new RpcCall(executor, open, std::move(on_exception)));
     call->self_ = call;
+    ++open;
     boost::asio::co_spawn(
         call->strand_, Run(std::move(work)),
         boost::asio::bind_cancellation_slot(
@@ -51,11 +55,17 @@ class RpcCall final : public grpc::ServerUnaryReactor {
     });
   }
 
-  void OnDone() override { std::shared_ptr<RpcCall>(std::move(self_)).reset(); }
+  void OnDone() override {
+    --open_;
+    std::shared_ptr<RpcCall>(std::move(self_)).reset();
+  }
 
  private:
-  RpcCall(const boost::asio::any_io_executor& executor, OnException on_exception)
-      : strand_(boost::asio::make_strand(executor)), on_exception_(std::move(on_exception)) {}
+  RpcCall(const boost::asio::any_io_executor& executor, std::atomic<int>& open,
+          OnException on_exception)
+      : strand_(boost::asio::make_strand(executor)),
+        open_(open),
+        on_exception_(std::move(on_exception)) {}
 
   // By value: the coroutine's frame owns the work.
   static boost::asio::awaitable<grpc::Status> Run(Work work) {
@@ -65,6 +75,7 @@ class RpcCall final : public grpc::ServerUnaryReactor {
 
   boost::asio::strand<boost::asio::any_io_executor> strand_;
   boost::asio::cancellation_signal signal_;  // on the strand only
+  std::atomic<int>& open_;
   OnException on_exception_;
   std::shared_ptr<RpcCall> self_;
 };

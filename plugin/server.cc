@@ -218,7 +218,8 @@ class Server::Impl {
       return status;
     }
     service_.emplace(Dependencies{workers_.executor(), &*registry_, &relays_, &mailer_,
-                                  sandbox_.get(), &metrics_, config_.ehlo_name, *std::move(key)});
+                                  sandbox_.get(), &metrics_, &open_calls_, config_.ehlo_name,
+                                  *std::move(key)});
     if (absl::Status status = StartHttp(); !status.ok()) return status;
     return StartGrpc();
   }
@@ -273,18 +274,18 @@ class Server::Impl {
   }
 
   // Watches beside Shutdown(), which waits for streams that their clients never end and for sends
-  // that their provider never answers.
+  // that their provider never answers. Calls broken off have kAnswerTime to answer in any case.
   void Drain(milliseconds timeout) {
+    timeout = std::max(timeout, kAnswerTime);
     Log(Level::kInfo, "draining",
         {{"in_flight", metrics_.InFlight()}, {"timeout_ms", timeout.count()}});
     grpc_->GetHealthCheckService()->Shutdown();
-    const auto abandon_at =
-        std::chrono::steady_clock::now() + timeout - std::min(kAnswerTime, timeout / 2);
+    const auto abandon_at = std::chrono::steady_clock::now() + timeout - kAnswerTime;
     std::jthread cutter([this, abandon_at](const std::stop_token& stop) {
       auto idle_since = std::chrono::steady_clock::now();
       while (!stop.stop_requested()) {
         const auto now = std::chrono::steady_clock::now();
-        if (metrics_.InFlight() > 0) idle_since = now;
+        if (open_calls_ > 0) idle_since = now;
         if (now >= abandon_at && !mailer_.abandoned()) mailer_.Abandon();
         if (now - idle_since >= kStreamGrace) {
           grpc_server_cancel_all_calls(grpc_->c_server());
@@ -300,6 +301,7 @@ class Server::Impl {
   Metrics metrics_;
   std::atomic<bool> serving_ = false;
   std::atomic<bool> draining_ = false;
+  std::atomic<int> open_calls_ = 0;
   std::optional<providers::Registry> registry_;
   Relays relays_;
   Workers workers_;

@@ -112,8 +112,9 @@ class Parser {
           [this](const std::string& text) { return TakePath(text, config_.sandbox_maildir); });
     Value("threads", "N", "Threads that send.", "one for each processor",
           [this](const std::string& text) { return TakeNumber(text, 1, 256, config_.threads); });
-    Value("drain-timeout", "TIME", "How long calls may go on after SIGTERM, e.g. 25s, 500ms, 2m.",
-          "25s", [this](const std::string& text) { return TakeDrainTimeout(text); });
+    Value("drain-timeout", "TIME",
+          "How long calls may go on after SIGTERM, e.g. 25s, 2m; at least 500ms.", "25s",
+          [this](const std::string& text) { return TakeDrainTimeout(text); });
     Value("log-level", "LEVEL", "debug, info, warning or error.", "info",
           [this](const std::string& text) {
             const auto level = ParseLevel(text);

@@ -52,14 +52,22 @@ Explained FromProfile(const Explanation& explanation, base::Stage stage, const b
   return explained;
 }
 
-Explained Uncertain(const Resolved& resolved) {
+Explained Uncertain(const base::Error& error, const Resolved& resolved) {
   Explained explained;
   explained.reason = "DELIVERY_UNCERTAIN";
   explained.fault = Fault::kNetwork;
   explained.retryable = Retryable::kUncertain;
-  explained.message = absl::StrCat(
-      "The whole email was sent to ", Endpoint(resolved),
-      ", but its answer never came: it may have been accepted, and nobody can know from here.");
+  std::string missing = "its answer never came";
+  if (error.cause == base::Cause::kProtocol) {
+    explained.fault = Fault::kProvider;
+    missing = absl::StrCat("its answer makes no sense (", error.detail, ")");
+  } else if (error.cause == base::Cause::kStopped) {
+    explained.fault = Fault::kPlugin;
+    missing = "sendstep was stopped before its answer came";
+  }
+  explained.message =
+      absl::StrCat("The whole email was sent to ", Endpoint(resolved), ", but ", missing,
+                   ": it may have been accepted, and nobody can know from here.");
   explained.what_to_do =
       "Look for the Message-ID in the provider's log or in the mailbox before sending again: "
       "another try "
@@ -77,8 +85,10 @@ const base::Reply* DecidingReply(const base::Error& error) {
 }
 
 Explained ExplainError(const base::Error& error, const Resolved& resolved) {
-  if (error.error_class == base::ErrorClass::kUncertain) return Uncertain(resolved);
-  const base::Reply* reply = error.cause == base::Cause::kRefused ? DecidingReply(error) : nullptr;
+  if (error.error_class == base::ErrorClass::kUncertain) return Uncertain(error, resolved);
+  const bool refused =
+      error.cause == base::Cause::kRefused || error.cause == base::Cause::kGreetingRefused;
+  const base::Reply* reply = refused ? DecidingReply(error) : nullptr;
   if (reply == nullptr) return ExplainCause(error, resolved);
   if (resolved.profile != nullptr) {
     const std::string text = PatternText(*reply);

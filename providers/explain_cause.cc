@@ -276,6 +276,10 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
           absl::StrCat("An address has letters beyond ASCII before its @, and ",
                        resolved.settings.host, " does not take such addresses", Detail(error), "."),
           "Use an address in plain letters, or a provider that offers SMTPUTF8.");
+    case Cause::kStopped:
+      return Passing("SHUTTING_DOWN", Fault::kPlugin, std::chrono::seconds(1),
+                     "The server is stopping; nothing was sent.", "Call again.");
+    case Cause::kGreetingRefused:
     case Cause::kRefused:
       break;
   }

@@ -124,6 +124,14 @@ Explained Busy(const Refusal& refusal) {
                  "Try again later; if it goes on, look at the provider's status page and logs.");
 }
 
+Explained AtGreeting(const Refusal& refusal) {
+  if (refusal.reply.Transient()) return Busy(refusal);
+  return Permanent(
+      "GREETING_REFUSED", Fault::kProvider,
+      absl::StrCat(refusal.Endpoint(), " does not serve this client (", refusal.reply.code, ")."),
+      "Check host and port; the provider may block the IP address that sends.");
+}
+
 Explained AtHello(const Refusal& refusal) {
   const Reply& reply = refusal.reply;
   const bool names_hello = Says(refusal.text, kHello);
@@ -140,10 +148,7 @@ Explained AtHello(const Refusal& refusal) {
                                   name.empty() ? "" : absl::StrCat(" ", name), " given at EHLO."),
                      "Set domain to a domain of your own, such as yourdomain.com.");
   }
-  return Permanent(
-      "GREETING_REFUSED", Fault::kProvider,
-      absl::StrCat(refusal.Endpoint(), " does not serve this client (", reply.code, ")."),
-      "Check host and port; the provider may block the IP address that sends.");
+  return AtGreeting(refusal);
 }
 
 Explained AtTls(const Refusal& refusal) {
@@ -298,7 +303,7 @@ Explained ExplainReply(const base::Error& error, const Reply& reply, const Resol
   if (ExplainAnywhere(refusal, error.stage, explained)) return explained;
   switch (error.stage) {
     case Stage::kEhlo:
-      return AtHello(refusal);
+      return error.cause == base::Cause::kGreetingRefused ? AtGreeting(refusal) : AtHello(refusal);
     case Stage::kTls:
       return AtTls(refusal);
     case Stage::kAuth:

@@ -113,7 +113,7 @@ HostInput ParseHostInput(std::string_view text) {
   if (text.size() > kMaxInput) {
     return Refuse("LIMIT_EXCEEDED", "The server's name is longer than 1024 bytes.");
   }
-  if (base::HasControlCharacter(text) || base::NarrowsToLineBreak(text)) {
+  if (base::HasControlCharacter(text)) {
     return Refuse("CONTROL_CHARACTER",
                   "The server's name holds a line break or another control character.",
                   "Type the name anew instead of pasting it.");

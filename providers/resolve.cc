@@ -292,7 +292,7 @@ class Resolver {
   }
 
   void CheckDomain(const std::string& domain) {
-    if (base::HasControlCharacter(domain) || base::NarrowsToLineBreak(domain)) {
+    if (base::HasControlCharacter(domain)) {
       findings_.Error("domain", "CONTROL_CHARACTER", "The domain holds a control character.");
       return;
     }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kBufferBytes = 32 * 1024;
 constexpr std::chrono::seconds kGoodbye{2};
+constexpr std::chrono::seconds kCancelAgain{1};
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 }  // namespace
@@ -33,7 +34,8 @@ asio::awaitable<void> Connection::Watch() {
     co_await watch_timer_.async_wait(kAwait);
     if (closed_ || Clock::now() < deadline_) continue;
     expired_ = true;
-    deadline_ = Clock::time_point::max();
+    // Once more then: this cancel may fall between two steps of one operation.
+    deadline_ = Clock::now() + kCancelAgain;
     boost::system::error_code ignored;
     socket_.cancel(ignored);
   }

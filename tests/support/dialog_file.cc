@@ -31,6 +31,7 @@ const std::map<std::string, Cause>& Causes() {
       {"plaintext_credentials", Cause::kPlaintextCredentials},
       {"message_too_large", Cause::kMessageTooLarge},
       {"smtputf8_not_offered", Cause::kSmtpUtf8NotOffered},
+      {"greeting_refused", Cause::kGreetingRefused},
       {"refused", Cause::kRefused}};
   return kCauses;
 }

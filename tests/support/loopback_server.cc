@@ -68,6 +68,10 @@ asio::awaitable<void> Peer::Write(std::string_view text) {
   }
 }
 
+void Peer::AddTickets(int count) {
+  for (int i = 0; i < count; ++i) SSL_new_session_ticket(tls_->native_handle());
+}
+
 std::string Peer::server_name() {
   if (!tls_) return {};
   const char* name = SSL_get_servername(tls_->native_handle(), TLSEXT_NAMETYPE_host_name);

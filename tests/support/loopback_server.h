@@ -37,6 +37,9 @@ class Peer {
   boost::asio::awaitable<std::string> ReadAll();
   boost::asio::awaitable<void> Write(std::string_view text);
 
+  // TLS 1.3 session tickets, sent before the next Write.
+  void AddTickets(int count);
+
   // What the client asked for by SNI; empty: nothing.
   std::string server_name();
   boost::asio::ip::tcp::socket& socket() { return socket_; }

@@ -55,6 +55,15 @@ Error ScriptedStream::Violation(std::string what) {
 asio::awaitable<std::optional<Error>> ScriptedStream::Begin(StreamOperation::Kind kind) {
   const auto executor = co_await asio::this_coro::executor;
   co_await asio::post(executor, asio::use_awaitable);
+  Record(kind);
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (!failure_ && state.cancelled() != asio::cancellation_type::none) {
+    failure_ = base::Failed(Stage::kTcp, Cause::kCancelled, ErrorClass::kTransient, "cancelled");
+  }
+  co_return failure_;
+}
+
+const std::optional<Error>& ScriptedStream::Record(StreamOperation::Kind kind) {
   if (closed_) violations_.emplace_back("an operation after Close");
   if (!until_) violations_.emplace_back("an operation without a time limit");
   StreamOperation operation;
@@ -62,11 +71,7 @@ asio::awaitable<std::optional<Error>> ScriptedStream::Begin(StreamOperation::Kin
   operation.until = until_.value_or(base::Deadline::Never());
   operations_.push_back(operation);
   if (!failure_ && fault_) failure_ = fault_(operations_.size() - 1);
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (!failure_ && state.cancelled() != asio::cancellation_type::none) {
-    failure_ = base::Failed(Stage::kTcp, Cause::kCancelled, ErrorClass::kTransient, "cancelled");
-  }
-  co_return failure_;
+  return failure_;
 }
 
 asio::awaitable<Result<size_t>> ScriptedStream::ReadSome(asio::mutable_buffer buffer) {
@@ -80,6 +85,17 @@ asio::awaitable<Result<size_t>> ScriptedStream::ReadSome(asio::mutable_buffer bu
   if (Step()->kind != Kind::kServer) {
     co_return Violation("the client reads, the server waits for " + Quote(Step()->bytes));
   }
+  co_return Deliver(buffer);
+}
+
+Result<size_t> ScriptedStream::ReadAvailable(asio::mutable_buffer buffer) {
+  if (const std::optional<Error>& failure = Record(StreamOperation::Kind::kRead)) return *failure;
+  if (Step() == nullptr) return size_t{0};
+  if (Step()->kind == Kind::kClose) return Lost();
+  return Step()->kind == Kind::kServer ? Deliver(buffer) : 0;
+}
+
+size_t ScriptedStream::Deliver(asio::mutable_buffer buffer) {
   size_t room = byte_by_byte_ ? 1 : buffer.size();
   if (split_at_ && delivered_ < *split_at_) room = std::min(room, *split_at_ - delivered_);
   char* const data = static_cast<char*>(buffer.data());
@@ -94,7 +110,7 @@ asio::awaitable<Result<size_t>> ScriptedStream::ReadSome(asio::mutable_buffer bu
   delivered_ += size;
   const bool all = Step() == nullptr || Step()->kind != Kind::kServer;
   if (message_taken_ && all && data[size - 1] == '\n') final_reply_delivered_ = true;
-  co_return size;
+  return size;
 }
 
 asio::awaitable<Result<void>> ScriptedStream::Write(std::span<const asio::const_buffer> buffers) {

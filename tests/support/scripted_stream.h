@@ -49,6 +49,7 @@ class ScriptedStream : public smtp::Stream {
   }
 
   smtp::asio::awaitable<base::Result<size_t>> ReadSome(smtp::asio::mutable_buffer buffer) override;
+  base::Result<size_t> ReadAvailable(smtp::asio::mutable_buffer buffer) override;
   smtp::asio::awaitable<base::Result<void>> Write(
       std::span<const smtp::asio::const_buffer> buffers) override;
   smtp::asio::awaitable<base::Result<smtp::TlsInfo>> StartTls(
@@ -71,6 +72,9 @@ class ScriptedStream : public smtp::Stream {
  private:
   // The failure that this operation meets, before the script is looked at.
   smtp::asio::awaitable<std::optional<base::Error>> Begin(StreamOperation::Kind kind);
+  const std::optional<base::Error>& Record(StreamOperation::Kind kind);
+  // The server's next bytes; the step is one of kServer.
+  size_t Deliver(smtp::asio::mutable_buffer buffer);
   base::Error Violation(std::string what);
   const ScriptStep* Step() const { return at_ < steps_.size() ? &steps_[at_] : nullptr; }
   void NextStep();

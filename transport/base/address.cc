@@ -238,6 +238,8 @@ Result<Address> ParseAddress(std::string_view text) {
   return address;
 }
 
+std::string_view LocalPartOf(std::string_view text) { return text.substr(0, text.rfind('@')); }
+
 Result<std::string> ToAsciiDomain(std::string_view name) {
   if (name.size() > 1 && name.back() == '.') name.remove_suffix(1);
   if (name.empty()) return Invalid("the domain is empty");

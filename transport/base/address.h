@@ -43,6 +43,9 @@ Result<std::string> ToAsciiDomain(std::string_view name);
 // with or without brackets) as an address literal.
 Result<std::string> ToEhloName(std::string_view name);
 
+// What stands before the last "@" of `text`; all of it where there is none.
+std::string_view LocalPartOf(std::string_view text);
+
 // Valid UTF-8 (RFC 3629: no overlong forms, no surrogates).
 bool IsUtf8(std::string_view text);
 bool IsAscii(std::string_view text);
@@ -52,9 +55,9 @@ bool IsAscii(std::string_view text);
 bool HasControlCharacter(std::string_view utf8);
 
 // True where a code point of `utf8` becomes CR, LF or NUL in a program that keeps only its low byte
-// (CVE-2025-7962: U+760A, U+760D). Asked of fields that travel unencoded: addresses, ids, media
-// types, header names. Text that RFC 2047 encodes cannot be narrowed, and U+010D is a letter of
-// Czech.
+// (CVE-2025-7962: U+760A, U+760D). Asked of fields that travel unencoded: local parts, ids, media
+// types, header names. Text that RFC 2047 encodes and domains, which travel as A-labels, cannot be
+// narrowed, and U+010D is a letter of Czech.
 bool NarrowsToLineBreak(std::string_view utf8);
 
 }  // namespace sendstep::base

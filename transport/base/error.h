@@ -45,7 +45,9 @@ enum class Cause {
   kPlaintextCredentials,  // credentials would cross the network readable
   kMessageTooLarge,       // larger than SIZE (RFC 1870)
   kSmtpUtf8NotOffered,    // an address needs SMTPUTF8 (RFC 6531)
+  kGreetingRefused,       // the server's first reply refused; `reply` is set
   kRefused,               // the server's reply refused; `reply` is set
+  kStopped,               // this program broke it off, to stop
 };
 
 // What the server said of one recipient.

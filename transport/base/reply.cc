@@ -34,4 +34,16 @@ std::string Reply::Text(size_t max_bytes) const {
   return text;
 }
 
+void Reply::Shorten(size_t max_bytes) {
+  size_t kept = 0;
+  for (; kept < lines.size() && lines[kept].size() <= max_bytes; ++kept) {
+    max_bytes -= lines[kept].size();
+  }
+  if (kept == lines.size()) return;
+  lines[kept].resize(Cut(lines[kept], max_bytes).size());
+  lines[kept].shrink_to_fit();
+  lines.resize(kept + 1);
+  lines.shrink_to_fit();
+}
+
 }  // namespace sendstep::base

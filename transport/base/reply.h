@@ -23,6 +23,10 @@ struct Reply {
   // The lines joined by one blank, cut to `max_bytes` at a UTF-8 boundary; bytes that are not UTF-8
   // and control characters come out as "?".
   std::string Text(size_t max_bytes = 512) const;
+
+  // Drops the text beyond `max_bytes`: of one reply the server may send 64 kB, and of replies one
+  // to each recipient.
+  void Shorten(size_t max_bytes);
 };
 
 }  // namespace sendstep::base

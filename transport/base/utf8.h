@@ -16,6 +16,9 @@ struct CodePoint {
 // U+10FFFF are not valid.
 CodePoint DecodeUtf8(std::string_view text);
 
+// The longest beginning of `text` of at most `max_bytes` that does not end within a code point.
+std::string_view Cut(std::string_view text, size_t max_bytes);
+
 // C0, DEL, C1, U+2028 and U+2029: what is no text, or may end a line.
 bool IsControl(char32_t c);
 

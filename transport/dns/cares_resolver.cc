@@ -5,6 +5,8 @@
 #include <sys/time.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -150,8 +152,7 @@ class CaresResolver::Channel : public std::enable_shared_from_this<Channel> {
 
   // A socket of c-ares, which opens and closes it; Asio only watches.
   struct Socket {
-    Socket(const asio::strand<asio::any_io_executor>& strand, ares_socket_t fd)
-        : descriptor(strand, fd) {}
+    explicit Socket(const asio::strand<asio::any_io_executor>& strand) : descriptor(strand) {}
     ~Socket() {
       if (descriptor.is_open()) descriptor.release();
     }
@@ -231,12 +232,18 @@ void CaresResolver::Channel::OnSocketState(void* self, ares_socket_t fd, int rea
     auto found = channel.sockets_.find(fd);
     if (found == channel.sockets_.end()) return;
     found->second->want_read = found->second->want_write = false;
-    found->second->descriptor.release();
+    if (found->second->descriptor.is_open()) found->second->descriptor.release();
     channel.sockets_.erase(found);
     return;
   }
   std::shared_ptr<Socket>& socket = channel.sockets_[fd];
-  if (!socket) socket = std::make_shared<Socket>(channel.strand_, fd);
+  if (!socket) socket = std::make_shared<Socket>(channel.strand_);
+  if (!socket->descriptor.is_open()) {
+    // Nothing may be thrown through c-ares. A socket that cannot be watched ends in its timeout.
+    error_code failed;
+    socket->descriptor.assign(fd, failed);
+    if (failed) return;
+  }
   socket->want_read = readable;
   socket->want_write = writable;
   channel.Watch(fd, socket);
@@ -302,8 +309,18 @@ asio::awaitable<base::Result<Addresses>> CaresResolver::Resolve(const std::strin
   // From here on `this` may go away.
   const asio::strand<asio::any_io_executor> strand = channel_->strand();
   asio::awaitable<base::Result<Addresses>> lookup = Channel::Lookup(channel_, host, deadline);
+  // Asio 1.26 (Boost 1.81) hands a cancel to the other executor by a pointer into the caller's
+  // slot, which the lookup's end frees. So the cancel goes through a signal that whoever delivers
+  // it owns.
+  const auto cancel = std::make_shared<asio::cancellation_signal>();
+  if (asio::cancellation_slot slot = state.slot(); slot.is_connected()) {
+    slot.assign([cancel, strand](asio::cancellation_type type) {
+      asio::post(strand, [cancel, type] { cancel->emit(type); });
+    });
+  }
+  auto token = asio::bind_cancellation_slot(cancel->slot(), asio::use_awaitable);
   try {
-    co_return co_await asio::co_spawn(strand, std::move(lookup), asio::use_awaitable);
+    co_return co_await asio::co_spawn(strand, std::move(lookup), token);
   } catch (const boost::system::system_error&) {
     co_return Cancelled();  // before the lookup could begin
   }

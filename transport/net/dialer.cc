@@ -19,6 +19,9 @@ using base::Cause;
 using boost::system::error_code;
 using std::chrono::steady_clock;
 
+// DNS may name thousands of addresses; whoever owns them all is not reached at the next either.
+constexpr size_t kMaxAttempts = 16;
+
 struct Attempt {
   Attempt(const asio::any_io_executor& executor, const tcp::endpoint& to)
       : socket(executor), endpoint(to) {}
@@ -46,6 +49,8 @@ class Race : public std::enable_shared_from_this<Race> {
     auto done = [self = shared_from_this(), &attempt](error_code result) {
       if (attempt.outcome) return;
       attempt.outcome = result;
+      // The name may have more addresses than this process may have descriptors.
+      if (result) attempt.socket.close(result);
       self->wake_.cancel();
     };
     if (connector_) {
@@ -104,12 +109,14 @@ std::string Outcome(const Attempt& attempt) {
 
 base::Error Explain(const std::deque<Attempt>& attempts) {
   std::string detail;
-  size_t refused = 0, routeless = 0, silent = 0;
+  size_t refused = 0, reset = 0, routeless = 0, silent = 0;
   for (const Attempt& attempt : attempts) {
     detail +=
         (detail.empty() ? "" : "; ") + EndpointText(attempt.endpoint) + ": " + Outcome(attempt);
     if (!attempt.outcome || *attempt.outcome == asio::error::timed_out) {
       ++silent;
+    } else if (*attempt.outcome == asio::error::connection_reset) {
+      ++reset;
     } else if (*attempt.outcome == asio::error::connection_refused) {
       ++refused;
     } else if (HasNoRoute(*attempt.outcome)) {
@@ -119,6 +126,8 @@ base::Error Explain(const std::deque<Attempt>& attempts) {
   Cause cause = Cause::kUnreachable;
   if (silent > 0) {
     cause = Cause::kTimeout;
+  } else if (reset > 0) {
+    cause = Cause::kConnectionLost;
   } else if (refused > 0 && refused + routeless == attempts.size()) {
     cause = Cause::kConnectionRefused;
   }
@@ -155,6 +164,7 @@ asio::awaitable<base::Result<tcp::socket>> Dial(std::vector<address> addresses, 
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto race = std::make_shared<Race>(executor, std::move(options.connector));
   addresses = Interleave(addresses);
+  if (addresses.size() > kMaxAttempts) addresses.resize(kMaxAttempts);
   if (addresses.empty()) co_return NotTried(Cause::kUnreachable, "no address to connect to");
 
   size_t next = 0, failures_seen = 0;

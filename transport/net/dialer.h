@@ -38,10 +38,12 @@ std::string EndpointText(const tcp::endpoint& endpoint);
 std::vector<boost::asio::ip::address> Interleave(
     const std::vector<boost::asio::ip::address>& addresses);
 
-// A connected socket with TCP_NODELAY. Runs on the caller's executor, which must be a strand.
-// Errors, all transient and in Stage::kTcp, with every address tried and what became of it in
-// `detail`: kConnectionRefused when all refused (addresses this host has no route to do not count,
-// unless there are no others), kTimeout when one never answered, else kUnreachable; kCancelled.
+// A connected socket with TCP_NODELAY. Runs on the caller's executor, which must be a strand. Of
+// more than 16 addresses the first 16 are tried. Errors, all transient and in Stage::kTcp, with
+// every address tried and what became of it in `detail`: kTimeout when one never answered,
+// kConnectionLost when one took the connection and reset it, kConnectionRefused when all refused
+// (addresses this host has no route to do not count, unless there are no others), else
+// kUnreachable; kCancelled.
 boost::asio::awaitable<base::Result<tcp::socket>> Dial(
     std::vector<boost::asio::ip::address> addresses, uint16_t port, base::Deadline deadline,
     DialOptions options = {});

@@ -1,5 +1,6 @@
 #include "transport/net/mailer.h"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -16,6 +17,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::address;
+using base::Cause;
 using base::Result;
 using base::Stage;
 using smtp::DeliveryReport;
@@ -54,10 +56,17 @@ void Report(const Result<T>& outcome, smtp::Observer& observer) {
   }
 }
 
+// `error`, or that it was this program's stop that caused it.
+base::Error Stopped(base::Error error, const LiveCalls& calls) {
+  const bool broken_off = error.cause == Cause::kConnectionLost || error.cause == Cause::kCancelled;
+  if (broken_off && calls.abandoned()) error.cause = Cause::kStopped;
+  return error;
+}
+
 // One connection: up to an open session, then what `act(session)` does with it, then QUIT. The
 // observer hears the outcome before QUIT, which can change nothing.
 template <class T, class Act>
-asio::awaitable<Result<T>> Run(dns::Resolver& resolver, LiveStreams& streams,
+asio::awaitable<Result<T>> Run(dns::Resolver& resolver, LiveCalls& calls, LiveCalls::Call& call,
                                const smtp::SmtpSettings& settings, base::Deadline deadline,
                                smtp::Observer& observer, Act act) {
   co_await asio::this_coro::throw_if_cancelled(false);
@@ -65,20 +74,19 @@ asio::awaitable<Result<T>> Run(dns::Resolver& resolver, LiveStreams& streams,
   if (settings.credentials && settings.tls.policy == smtp::TlsPolicy::kNone &&
       !settings.allow_plaintext_auth) {
     observer.StageStarted(Stage::kAuth);
-    outcome =
-        base::Failed(Stage::kAuth, base::Cause::kPlaintextCredentials, base::ErrorClass::kPermanent,
-                     "credentials would cross the network readable");
+    outcome = base::Failed(Stage::kAuth, Cause::kPlaintextCredentials, base::ErrorClass::kPermanent,
+                           "credentials would cross the network readable");
     Report(outcome, observer);
     co_return outcome;
   }
   Result<tcp::socket> socket = co_await Connect(resolver, settings, deadline, observer);
   if (!socket) {
-    outcome = socket.error();
+    outcome = Stopped(socket.error(), calls);
     Report(outcome, observer);
     co_return outcome;
   }
   TcpStream stream(std::move(*socket));
-  const LiveStreams::Guard guard = streams.Add(co_await asio::this_coro::executor, stream);
+  call.Use(&stream);
   smtp::Session session(stream, settings, observer);
   Result<void> opened = co_await session.Open(deadline);
   if (opened) {
@@ -86,26 +94,37 @@ asio::awaitable<Result<T>> Run(dns::Resolver& resolver, LiveStreams& streams,
   } else {
     outcome = opened.error();
   }
+  if (!outcome) outcome = Stopped(outcome.error(), calls);
   Report(outcome, observer);
-  co_await session.Quit();
+  co_await session.Quit(deadline);
+  call.Use(nullptr);
   co_return outcome;
 }
 
-// Awaits `run` as a coroutine of its own, so that the session's changes to its cancellation state
-// do not outlive it.
+// A call that is over before it could begin.
+base::Error NotBegun(Cause cause, std::string detail, smtp::Observer& observer) {
+  observer.StageStarted(Stage::kDns);
+  const base::Error error =
+      base::Failed(Stage::kDns, cause, base::ErrorClass::kTransient, std::move(detail));
+  observer.Failed(error);
+  return error;
+}
+
+// Awaits `run(call)` as a coroutine of its own, so that the session's changes to its cancellation
+// state do not outlive it.
 template <class T, class Body>
-asio::awaitable<Result<T>> Isolated(Body run, smtp::Observer& observer) {
+asio::awaitable<Result<T>> Isolated(LiveCalls& calls, Body run, smtp::Observer& observer) {
   co_await asio::this_coro::throw_if_cancelled(false);
   const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
   if (state.cancelled() != asio::cancellation_type::none) {
-    const base::Error cancelled = base::Failed(Stage::kDns, base::Cause::kCancelled,
-                                               base::ErrorClass::kTransient, "cancelled");
-    observer.StageStarted(Stage::kDns);
-    observer.Failed(cancelled);
-    co_return cancelled;
+    co_return NotBegun(Cause::kCancelled, "cancelled", observer);
   }
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
-  co_return co_await asio::co_spawn(executor, std::move(run), asio::use_awaitable);
+  LiveCalls::Call call(calls, executor);
+  if (calls.abandoned()) co_return NotBegun(Cause::kStopped, "stopping", observer);
+  auto body = [&run, &call] { return run(call); };
+  auto token = asio::bind_cancellation_slot(call.Follow(state.slot()), asio::use_awaitable);
+  co_return co_await asio::co_spawn(executor, body, token);
 }
 
 }  // namespace
@@ -118,10 +137,10 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
   auto send = [&envelope, message, deadline](smtp::Session& session) {
     return session.Send(envelope, message, deadline);
   };
-  auto run = [this, &settings, deadline, &observer, send] {
-    return Run<DeliveryReport>(resolver_, streams_, settings, deadline, observer, send);
+  auto run = [this, &settings, deadline, &observer, send](LiveCalls::Call& call) {
+    return Run<DeliveryReport>(resolver_, calls_, call, settings, deadline, observer, send);
   };
-  co_return co_await Isolated<DeliveryReport>(run, observer);
+  co_return co_await Isolated<DeliveryReport>(calls_, run, observer);
 }
 
 asio::awaitable<Result<DeliveryReport>> Mailer::Check(const smtp::SmtpSettings& settings,
@@ -133,10 +152,10 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Check(const smtp::SmtpSettings& 
     if (!envelope) co_return DeliveryReport();
     co_return co_await session.Probe(*envelope, deadline);
   };
-  auto run = [this, &settings, deadline, &observer, probe] {
-    return Run<DeliveryReport>(resolver_, streams_, settings, deadline, observer, probe);
+  auto run = [this, &settings, deadline, &observer, probe](LiveCalls::Call& call) {
+    return Run<DeliveryReport>(resolver_, calls_, call, settings, deadline, observer, probe);
   };
-  co_return co_await Isolated<DeliveryReport>(run, observer);
+  co_return co_await Isolated<DeliveryReport>(calls_, run, observer);
 }
 
 }  // namespace sendstep::net

@@ -13,7 +13,7 @@
 #include "transport/base/deadline.h"
 #include "transport/base/result.h"
 #include "transport/dns/resolver.h"
-#include "transport/net/live_streams.h"
+#include "transport/net/live_calls.h"
 #include "transport/smtp/envelope.h"
 #include "transport/smtp/observer.h"
 #include "transport/smtp/settings.h"
@@ -38,15 +38,14 @@ class Mailer {
       const smtp::SmtpSettings& settings, const std::optional<smtp::Envelope>& envelope,
       base::Deadline deadline, smtp::Observer& observer);
 
-  // For a stop that can wait no longer: breaks off every call that has a connection, and every
-  // later one, as if its connection were lost. A send whose end of data was written comes out
-  // uncertain.
-  void Abandon() { streams_.Abandon(); }
-  bool abandoned() const { return streams_.abandoned(); }
+  // For a stop that can wait no longer: breaks off every call, and refuses every later one, with
+  // Cause::kStopped. A send whose end of data was written comes out uncertain.
+  void Abandon() { calls_.Abandon(); }
+  bool abandoned() const { return calls_.abandoned(); }
 
  private:
   dns::Resolver& resolver_;
-  LiveStreams streams_;
+  LiveCalls calls_;
 };
 
 }  // namespace sendstep::net

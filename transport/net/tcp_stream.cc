@@ -1,12 +1,15 @@
 #include "transport/net/tcp_stream.h"
 
 #include <openssl/crypto.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -24,6 +27,7 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // The most that one TLS record carries (RFC 8446 5.1).
 constexpr size_t kMaxRecord = 16384;
 constexpr size_t kMaxScatter = 16;
+constexpr int kMaxOwnRecords = 8;
 
 base::Error TcpError(Cause cause, std::string detail) {
   return base::Failed(base::Stage::kTcp, cause, ErrorClass::kTransient, std::move(detail));
@@ -98,6 +102,25 @@ asio::awaitable<base::Result<size_t>> TcpStream::ReadSome(asio::mutable_buffer b
   co_return Broken(ec);
 }
 
+base::Result<size_t> TcpStream::ReadAvailable(asio::mutable_buffer buffer) {
+  if (!socket_.is_open()) return TcpError(Cause::kConnectionLost, "the connection is closed");
+  if (tls_) {
+    TlsStep step = tls_->Read(buffer);
+    // A record of TLS's own may stand before the server's words.
+    for (int own = 0; step.want == TlsStep::kAgain && own < kMaxOwnRecords; ++own) {
+      step = tls_->Read(buffer);
+    }
+    if (step.want == TlsStep::kFailed) return TransferError();
+    return step.want == TlsStep::kDone ? step.bytes : 0;
+  }
+  const ssize_t received =
+      ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (received > 0) return static_cast<size_t>(received);
+  if (received == 0) return Broken(asio::error::eof);
+  if (errno == EAGAIN || errno == EINTR) return size_t{0};
+  return Broken(error_code(errno, boost::system::system_category()));
+}
+
 asio::awaitable<base::Result<void>> TcpStream::Write(std::span<const asio::const_buffer> buffers) {
   co_await asio::this_coro::throw_if_cancelled(false);
   if (write_failed_) co_return TcpError(Cause::kConnectionLost, "an earlier write failed");
@@ -165,9 +188,12 @@ asio::awaitable<base::Result<size_t>> TcpStream::Drive(Step step) {
     if (done.want == TlsStep::kDone) co_return done.bytes;
     if (done.want == TlsStep::kFailed) {
       if (!handshaken_) co_return tls_->HandshakeError();
-      base::Error lost = tls_->TransferError();
-      lost.stage = base::Stage::kTcp;
-      co_return lost;
+      co_return TransferError();
+    }
+    if (done.want == TlsStep::kAgain) {
+      // Others' turn, the timer's too: a server may send such records without end.
+      co_await asio::post(socket_.get_executor(), kAwait);
+      continue;
     }
     // An error of the wait shows in Stopped() or in the next step.
     co_await socket_.async_wait(
@@ -237,6 +263,12 @@ std::optional<base::Error> TcpStream::Stopped(const asio::cancellation_state& st
   if (deadline_.Passed()) return TcpError(Cause::kTimeout, "timed out");
   if (!socket_.is_open()) return TcpError(Cause::kConnectionLost, "the connection is closed");
   return std::nullopt;
+}
+
+base::Error TcpStream::TransferError() const {
+  base::Error lost = tls_->TransferError();
+  lost.stage = base::Stage::kTcp;
+  return lost;
 }
 
 base::Error TcpStream::Broken(const error_code& ec) const {

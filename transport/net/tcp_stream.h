@@ -28,6 +28,7 @@ class TcpStream : public smtp::Stream {
 
   boost::asio::awaitable<base::Result<size_t>> ReadSome(
       boost::asio::mutable_buffer buffer) override;
+  base::Result<size_t> ReadAvailable(boost::asio::mutable_buffer buffer) override;
   boost::asio::awaitable<base::Result<void>> Write(
       std::span<const boost::asio::const_buffer> buffers) override;
   boost::asio::awaitable<base::Result<smtp::TlsInfo>> StartTls(
@@ -46,6 +47,7 @@ class TcpStream : public smtp::Stream {
   // Why no operation may go on, where there is such a reason.
   std::optional<base::Error> Stopped(const boost::asio::cancellation_state& state) const;
   base::Error Broken(const boost::system::error_code& ec) const;
+  base::Error TransferError() const;
   void ArmTimer();
 
   boost::asio::ip::tcp::socket socket_;

@@ -84,11 +84,13 @@ bool TlsClient::ExpectName(const std::string& server_name, bool verify) {
 
 TlsStep TlsClient::Handshake() {
   ERR_clear_error();
+  wire_.drained = false;
   return Finish(SSL_do_handshake(ssl_), 0);
 }
 
 TlsStep TlsClient::Read(boost::asio::mutable_buffer buffer) {
   ERR_clear_error();
+  wire_.drained = false;
   size_t bytes = 0;
   const int result = SSL_read_ex(ssl_, buffer.data(), buffer.size(), &bytes);
   return Finish(result, bytes);
@@ -96,6 +98,7 @@ TlsStep TlsClient::Read(boost::asio::mutable_buffer buffer) {
 
 TlsStep TlsClient::Write(boost::asio::const_buffer buffer) {
   ERR_clear_error();
+  wire_.drained = false;
   size_t bytes = 0;
   const int result = SSL_write_ex(ssl_, buffer.data(), buffer.size(), &bytes);
   return Finish(result, bytes);
@@ -105,7 +108,7 @@ TlsStep TlsClient::Finish(int result, size_t bytes) {
   if (result > 0) return {TlsStep::kDone, bytes};
   switch (SSL_get_error(ssl_, result)) {
     case SSL_ERROR_WANT_READ:
-      return {TlsStep::kRead};
+      return {wire_.drained ? TlsStep::kRead : TlsStep::kAgain};
     case SSL_ERROR_WANT_WRITE:
       return {TlsStep::kWrite};
     case SSL_ERROR_ZERO_RETURN:
@@ -220,6 +223,7 @@ int TlsClient::WireRead(BIO* bio, char* data, int size) {
     return 0;
   }
   if (errno == EAGAIN || errno == EINTR) {
+    wire.drained = true;
     BIO_set_retry_read(bio);
   } else {
     wire.error = errno;

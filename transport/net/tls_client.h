@@ -19,7 +19,8 @@
 namespace sendstep::net {
 
 struct TlsStep {
-  enum Want { kDone, kRead, kWrite, kFailed };
+  // kAgain: a record of TLS's own was taken in, there may be more; call again, with a break before.
+  enum Want { kDone, kRead, kWrite, kAgain, kFailed };
   Want want = kDone;
   size_t bytes = 0;  // with kDone, of Read and Write
 };
@@ -52,6 +53,7 @@ class TlsClient {
   struct Wire {
     int descriptor = -1;
     bool closed = false;      // end of file
+    bool drained = false;     // there was nothing to read
     int error = 0;            // errno
     std::string first_bytes;  // received, at most kFirstBytes
   };

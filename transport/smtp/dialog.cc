@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "transport/base/utf8.h"
 #include "transport/smtp/command.h"
 
 namespace sendstep::smtp {
@@ -15,6 +16,9 @@ using base::Result;
 namespace {
 
 constexpr int kServiceClosing = 421;
+// Of a line that is no reply: in the transcript, and in an error.
+constexpr size_t kMaxShownBytes = 512;
+constexpr size_t kMaxQuotedBytes = 80;
 
 std::string_view WithoutLineBreak(std::string_view line) {
   if (line.ends_with("\r\n")) line.remove_suffix(2);
@@ -41,6 +45,7 @@ base::Error Dialog::Failure(Cause cause, ErrorClass error_class, std::string_vie
 base::Error Dialog::Broken(base::Error error) {
   open_ = false;
   error.stage = stage_;
+  error.detail = redactor_.Line(error.detail);
   return error;
 }
 
@@ -125,8 +130,7 @@ asio::awaitable<Result<Reply>> Dialog::Read() {
     }
     auto size = co_await stream_.ReadSome(asio::buffer(buffer_));
     if (!size) co_return Broken(size.error());
-    heard_ = true;
-    input_ = std::string_view(buffer_.data(), *size);
+    Arrived(*size);
   }
   raw_reply_ = parser_.Take();
   Reply reply = redactor_.Redact(raw_reply_);
@@ -137,16 +141,25 @@ asio::awaitable<Result<Reply>> Dialog::Read() {
   co_return reply;
 }
 
+void Dialog::Arrived(size_t bytes) {
+  heard_ = heard_ || bytes > 0;
+  input_ = std::string_view(buffer_.data(), bytes);
+}
+
 base::Error Dialog::Malformed(ReplyParser::Event event) {
   if (event == ReplyParser::Event::kTlsRecord && !greeted_) {
     return Broken(Failure(Cause::kPlaintextOnTlsPort, ErrorClass::kPermanent,
                           "the server speaks TLS from the first byte on this port"));
   }
-  observer_.LineReceived(redactor_.Line(parser_.line().substr(0, 512)));
+  const std::string line = redactor_.Line(parser_.line());
+  std::string detail(parser_.fault().empty() ? "not an SMTP reply" : parser_.fault());
+  if (!line.empty()) {
+    observer_.LineReceived(base::Cut(line, kMaxShownBytes));
+    detail += ": \"" + std::string(base::Cut(line, kMaxQuotedBytes)) + "\"";
+  }
   // What is not SMTP at its greeting will not be SMTP next time.
   return Broken(Failure(Cause::kProtocol,
-                        greeted_ ? ErrorClass::kTransient : ErrorClass::kPermanent,
-                        parser_.fault().empty() ? "not an SMTP reply" : parser_.fault()));
+                        greeted_ ? ErrorClass::kTransient : ErrorClass::kPermanent, detail));
 }
 
 asio::awaitable<Result<Reply>> Dialog::Ask(std::string command) {
@@ -163,6 +176,15 @@ asio::awaitable<Result<void>> Dialog::ExpectSilence() {
   co_return Unexpected(*reply);
 }
 
+asio::awaitable<Result<void>> Dialog::ExpectSilenceOnWire() {
+  if (input_.empty()) {
+    const auto size = stream_.ReadAvailable(asio::buffer(buffer_));
+    if (!size) co_return Broken(size.error());
+    Arrived(*size);
+  }
+  co_return co_await ExpectSilence();
+}
+
 asio::awaitable<Result<void>> Dialog::StartTls(const TlsSettings& settings,
                                                std::string server_name) {
   if (co_await Cancelled()) {
@@ -170,6 +192,7 @@ asio::awaitable<Result<void>> Dialog::StartTls(const TlsSettings& settings,
   }
   auto info = co_await stream_.StartTls(settings, server_name);
   if (!info) co_return Broken(info.error());
+  info->subject = redactor_.Line(info->subject);
   observer_.TlsEstablished(*info);
   co_return Result<void>();
 }

@@ -52,6 +52,8 @@ class Dialog {
   // Succeeds where nothing has arrived that nobody asked for. Such bytes could be taken for the
   // reply to the next command; a refusal among them is returned as such.
   asio::awaitable<base::Result<void>> ExpectSilence();
+  // The same, and of what has arrived at the socket too.
+  asio::awaitable<base::Result<void>> ExpectSilenceOnWire();
 
   // A server that gives up may say why before it stops reading: after a failed write, its refusal
   // if there is one to read, else `error`.
@@ -76,6 +78,7 @@ class Dialog {
 
  private:
   base::Error Broken(base::Error error);
+  void Arrived(size_t bytes);
   base::Error Malformed(ReplyParser::Event event);
   asio::awaitable<base::Result<void>> SendLines(std::string_view lines);
   asio::awaitable<base::Result<void>> Send(std::span<const asio::const_buffer> buffers);

@@ -8,7 +8,6 @@ namespace {
 
 constexpr char kTlsAlert = 0x15;
 constexpr char kTlsHandshake = 0x16;
-constexpr size_t kMaxQuotedBytes = 80;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -47,7 +46,7 @@ ReplyParser::Event ReplyParser::Advance(std::string_view& input) {
   const size_t end = input.find('\n');
   const size_t taken = end == std::string_view::npos ? input.size() : end + 1;
   if (line_.size() + taken > kMaxLineBytes) {
-    line_.append(input.substr(0, kMaxQuotedBytes));
+    line_.clear();
     return Malformed("a reply line is too long");
   }
   line_.append(input.substr(0, taken));
@@ -77,11 +76,6 @@ ReplyParser::Event ReplyParser::EndLine() {
   }
   reply_.lines.emplace_back(text);
   return separator == '-' ? Event::kLine : Event::kReply;
-}
-
-ReplyParser::Event ReplyParser::Malformed(std::string_view why) {
-  fault_ = std::string(why) + ": \"" + line_.substr(0, kMaxQuotedBytes) + "\"";
-  return Event::kMalformed;
 }
 
 base::Reply ReplyParser::Take() {

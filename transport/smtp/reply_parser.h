@@ -31,23 +31,27 @@ class ReplyParser {
   // of no further use.
   Event Advance(std::string_view& input);
 
-  // The last line, without its line break, as the server sent it.
+  // The last line, without its line break, as the server sent it. Empty where it is longer than the
+  // limit: a part of it could be a part of a secret, which nobody recognises.
   const std::string& line() const { return line_; }
-  // For people; may quote the server.
-  const std::string& fault() const { return fault_; }
+  // For people; empty but after kMalformed.
+  std::string_view fault() const { return fault_; }
 
   // The reply; the parser is then ready for the next.
   base::Reply Take();
 
  private:
   Event EndLine();
-  Event Malformed(std::string_view why);
+  Event Malformed(std::string_view why) {
+    fault_ = why;
+    return Event::kMalformed;
+  }
 
   base::Reply reply_;
   size_t reply_bytes_ = 0;
   std::string line_;
   bool line_complete_ = false;
-  std::string fault_;
+  std::string_view fault_;  // of static text
 };
 
 // The enhanced status code (RFC 3463 2) that `text` begins with, if its class is that of `code`;

@@ -102,7 +102,11 @@ asio::awaitable<Result<void>> Session::Greet(base::Deadline deadline) {
     }
     co_return error;
   }
-  if (Refusing(*reply)) co_return base::Refused(Stage::kEhlo, std::move(*reply));
+  if (Refusing(*reply)) {
+    base::Error refused = base::Refused(Stage::kEhlo, std::move(*reply));
+    refused.cause = Cause::kGreetingRefused;
+    co_return refused;
+  }
   if (reply->code != 220) co_return dialog_.Unexpected(*reply);
   co_return Result<void>();
 }
@@ -238,10 +242,10 @@ asio::awaitable<Result<DeliveryReport>> Session::Probe(const Envelope& envelope,
   co_return report;
 }
 
-asio::awaitable<void> Session::Quit() {
+asio::awaitable<void> Session::Quit(base::Deadline deadline) {
   co_await asio::this_coro::throw_if_cancelled(false);
   if (dialog_.InStep()) {
-    dialog_.Expire(base::Deadline::After(settings_.timeouts.quit));
+    dialog_.Expire(deadline.Within(settings_.timeouts.quit));
     co_await dialog_.Ask(std::string(kQuitCommand));
   }
   stream_.Close();

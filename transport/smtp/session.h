@@ -39,8 +39,8 @@ class Session {
   asio::awaitable<base::Result<DeliveryReport>> Probe(const Envelope& envelope,
                                                       base::Deadline deadline);
 
-  // QUIT and close, within timeouts.quit. What the server says changes nothing.
-  asio::awaitable<void> Quit();
+  // QUIT and close, within timeouts.quit and `deadline`. What the server says changes nothing.
+  asio::awaitable<void> Quit(base::Deadline deadline);
 
   const Capabilities& capabilities() const { return capabilities_; }
   // Open, and the last call left it where another transaction can begin.

@@ -39,6 +39,9 @@ class Stream {
   // Reads at least one byte into `buffer`, returns how many. The peer's close is kConnectionLost.
   virtual asio::awaitable<base::Result<size_t>> ReadSome(asio::mutable_buffer buffer) = 0;
 
+  // Reads what has already arrived, without waiting; 0: nothing has. Otherwise as ReadSome.
+  virtual base::Result<size_t> ReadAvailable(asio::mutable_buffer buffer) = 0;
+
   // Writes all of `buffers` in order. They must stay alive until it returns.
   virtual asio::awaitable<base::Result<void>> Write(
       std::span<const asio::const_buffer> buffers) = 0;

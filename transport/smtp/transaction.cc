@@ -18,6 +18,8 @@ constexpr int kServiceClosing = 421;
 constexpr int kStartMailInput = 354;
 // How long a reply may take that the server sent before it stopped reading.
 constexpr std::chrono::seconds kEarlyReplyWait{2};
+// Of the text of a reply to RCPT that is kept.
+constexpr size_t kMaxRecipientReplyBytes = 2048;
 
 bool NeedsSmtpUtf8(const Envelope& envelope) {
   return (envelope.sender && envelope.sender->NeedsSmtpUtf8()) ||
@@ -59,7 +61,7 @@ asio::awaitable<Result<DeliveryReport>> Transaction::Probe(const Envelope& envel
   auto accepted = co_await SendEnvelope(envelope, *parameters);
   if (!accepted) co_return WithRecipients(accepted.error());
   DeliveryReport report;
-  report.recipients = recipients_;
+  report.recipients = std::move(recipients_);
   dialog_.Expire(deadline_.Within(timeouts_.rcpt));
   auto reply = co_await dialog_.Ask(std::string(kRsetCommand));
   if (reply) report.final_reply = std::move(*reply);
@@ -157,6 +159,7 @@ Result<void> Transaction::AcceptMail(Reply reply) {
 Result<void> Transaction::AcceptRcpt(size_t index, Reply reply) {
   if (mail_refusal_) return {};
   if (!Completed(reply) && !Refusing(reply)) return dialog_.Unexpected(reply);
+  reply.Shorten(kMaxRecipientReplyBytes);
   base::RecipientOutcome outcome;
   outcome.index = index;
   outcome.accepted = Completed(reply);
@@ -197,8 +200,13 @@ asio::awaitable<Result<Reply>> Transaction::SendData(std::string_view message) {
 asio::awaitable<Result<Reply>> Transaction::SendBody(std::string_view message) {
   DataFraming framing(message);
   std::vector<asio::const_buffer> block;
-  while (!framing.Next(block)) {
+  for (bool last = false; !last;) {
+    last = framing.Next(block);
     dialog_.Expire(deadline_.Within(timeouts_.data_block));
+    // A reply now cannot be one to the message, whose end has not been sent.
+    auto silent = co_await dialog_.ExpectSilenceOnWire();
+    if (!silent) co_return silent.error();
+    if (last) break;
     auto written = co_await dialog_.WriteData(block);
     if (!written) {
       dialog_.Expire(deadline_.Within(kEarlyReplyWait));
@@ -229,7 +237,8 @@ asio::awaitable<Result<Reply>> Transaction::Commit(std::span<const asio::const_b
     dialog_.Expire(deadline_.Within(kEarlyReplyWait));
   }
   auto reply = co_await dialog_.Read();
-  if (reply && Completed(*reply)) co_return reply;
+  // Where the end was not written whole, no 2xx is about it.
+  if (written && reply && Completed(*reply)) co_return reply;
   if (reply && Refusing(*reply)) co_return Refused(Stage::kData, std::move(*reply));
   base::Error error = !written ? written.error()
                       : !reply ? reply.error()

@@ -5,8 +5,10 @@
 // buffers cannot deadlock and no reply is taken for another's. Without it, one command at a time.
 //
 // The end of the message is the point of no return. An error before it is never uncertain: a server
-// must drop a message whose end never came (RFC 5321 4.1.1.4). From its first byte on cancellation
-// is disabled, the server's reply decides, and an error without a reply is ErrorClass::kUncertain.
+// must drop a message whose end never came (RFC 5321 4.1.1.4). A reply that arrives before it ends
+// the session without it: taken later, it would pass for the verdict. From its first byte on
+// cancellation is disabled, the server's reply decides, and an error without a reply is
+// ErrorClass::kUncertain.
 #ifndef SENDSTEP_TRANSPORT_SMTP_TRANSACTION_H_
 #define SENDSTEP_TRANSPORT_SMTP_TRANSACTION_H_
 

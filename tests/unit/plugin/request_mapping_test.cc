@@ -215,6 +215,14 @@ TEST_F(RequestMappingTest, LettersWhoseLowByteIsALineBreakAreFineInText) {
   EXPECT_EQ(FirstError(request), "");
 }
 
+TEST_F(RequestMappingTest, LettersWhoseLowByteIsALineBreakAreFineInDomains) {
+  v1::ExecuteRequest request = good_;
+  request.mutable_email()->mutable_from()->set_email("a@\u010Desko.cz");
+  request.mutable_email()->mutable_to(0)->set_email("b@\u4E0A\u6D77.cn");
+  request.mutable_config()->mutable_smtp()->set_domain("\u010Desko.cz");
+  EXPECT_EQ(FirstError(request), "");
+}
+
 TEST_F(RequestMappingTest, AllFindingsComeAtOnce) {
   v1::ExecuteRequest request = good_;
   request.mutable_email()->clear_text();

@@ -65,7 +65,7 @@ class ExplainTest : public testing::Test {
 // Nothing falls through.
 
 TEST_F(ExplainTest, EveryCauseAtEveryStageIsExplained) {
-  for (int cause = 0; cause <= static_cast<int>(Cause::kRefused); ++cause) {
+  for (int cause = 0; cause <= static_cast<int>(Cause::kStopped); ++cause) {
     for (const Stage stage : kStages) {
       for (const ErrorClass error_class : kClasses) {
         const std::string what =
@@ -106,8 +106,30 @@ TEST_F(ExplainTest, AuthIsNeverRetriedAfter5xxAndRestsAMinuteAfter4xx) {
   }
 }
 
+TEST_F(ExplainTest, RefusedGreetingIsNotAboutTheNameGivenLater) {
+  for (const int code : {501, 504, 550, 553, 554}) {
+    base::Error error = base::Refused(Stage::kEhlo, {code, "5.7.1", {"Your IP is on a list"}});
+    error.cause = Cause::kGreetingRefused;
+    const Explained explained = Explain(error, resolved_);
+    EXPECT_EQ(explained.reason, "GREETING_REFUSED") << code;
+    EXPECT_EQ(explained.fault, Fault::kProvider) << code;
+  }
+}
+
+TEST_F(ExplainTest, UncertainSaysWhoseTheMissingAnswerIs) {
+  const auto uncertain = [this](Cause cause) {
+    return Fail(Stage::kData, cause, ErrorClass::kUncertain);
+  };
+  EXPECT_EQ(uncertain(Cause::kTimeout).fault, Fault::kNetwork);
+  EXPECT_THAT(uncertain(Cause::kTimeout).message, HasSubstr("never came"));
+  EXPECT_EQ(uncertain(Cause::kProtocol).fault, Fault::kProvider);
+  EXPECT_THAT(uncertain(Cause::kProtocol).message, HasSubstr("makes no sense"));
+  EXPECT_EQ(uncertain(Cause::kStopped).fault, Fault::kPlugin);
+  EXPECT_THAT(uncertain(Cause::kStopped).message, HasSubstr("was stopped"));
+}
+
 TEST_F(ExplainTest, UncertainIsUncertainWhateverTheCause) {
-  for (int cause = 0; cause < static_cast<int>(Cause::kRefused); ++cause) {
+  for (int cause = 0; cause <= static_cast<int>(Cause::kStopped); ++cause) {
     const Explained explained =
         Fail(Stage::kData, static_cast<Cause>(cause), ErrorClass::kUncertain);
     EXPECT_EQ(explained.reason, "DELIVERY_UNCERTAIN");

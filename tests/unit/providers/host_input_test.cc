@@ -86,9 +86,15 @@ TEST(HostInputTest, RefusalNeverRepeatsCredentials) {
 TEST(HostInputTest, RefusesControlCharacters) {
   for (const std::string& text :
        {std::string("mail\r\n.example.com"), std::string("mail\0.example.com", 17),
-        std::string("mail\xe7\x98\x8a.example.com")}) {
+        std::string("mail\u2028.example.com")}) {
     EXPECT_EQ(ParseHostInput(text).reason, "CONTROL_CHARACTER");
   }
+}
+
+TEST(HostInputTest, LettersOfEveryLanguageBecomeALabels) {
+  // U+010D and U+4E0A end in the bytes of CR and LF.
+  EXPECT_EQ(ParseHostInput("mail.\u010Desko.cz").host, "mail.xn--esko-fua.cz");
+  EXPECT_EQ(ParseHostInput("\u4E0A\u6D77.cn").host, "xn--fhqz97e.cn");
 }
 
 TEST(HostInputTest, RefusesWhatIsTooLong) {

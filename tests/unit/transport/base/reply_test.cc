@@ -43,6 +43,17 @@ TEST(ReplyText, IsCutBetweenCharactersAtAnyLength) {
   }
 }
 
+TEST(ReplyShorten, KeepsTheBeginning) {
+  Reply reply;
+  reply.code = 550;
+  reply.lines = {"no", "such", "us\u00E9r", "here"};
+  Reply same = reply;
+  same.Shorten(100);
+  EXPECT_EQ(same.lines, reply.lines);
+  reply.Shorten(9);  // within the second letter of "us\u00E9r"
+  EXPECT_EQ(reply.lines, (std::vector<std::string>{"no", "such", "us"}));
+}
+
 TEST(ReplyText, HasAtMost512BytesUnlessAsked) {
   EXPECT_EQ((Reply{550, "", {std::string(2000, 'x')}}.Text().size()), 512u);
 }

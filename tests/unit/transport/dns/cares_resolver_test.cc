@@ -307,5 +307,49 @@ TEST(CaresResolver, ServesCallersOnAnyExecutorAndResumesThere) {
   loop.join();
 }
 
+// Cancels that arrive when the answer does; meant for the sanitizers.
+TEST(CaresResolver, CancelMayMeetTheAnswer) {
+  asio::io_context dns_context;
+  FakeDnsServer server(dns_context.get_executor());
+  server.Add("smtp.sendstep.test", {.addresses = {make_address("192.0.2.1")}});
+  CaresResolver resolver(dns_context.get_executor(), Ask(server));
+  auto work = asio::make_work_guard(dns_context);
+  std::thread loop([&] { dns_context.run(); });
+
+  struct Call {
+    explicit Call(asio::strand<asio::thread_pool::executor_type> on) : strand(std::move(on)) {}
+    asio::strand<asio::thread_pool::executor_type> strand;
+    asio::cancellation_signal signal;
+    std::promise<Outcome> outcome;
+  };
+  asio::thread_pool callers(2);
+  auto lookup = [&]() -> asio::awaitable<Outcome> {
+    const std::string host = "smtp.sendstep.test";
+    co_return co_await resolver.Resolve(host, Deadline::After(seconds(8)));
+  };
+  std::vector<std::shared_ptr<Call>> calls;
+  for (int i = 0; i < 300; ++i) {
+    auto call = std::make_shared<Call>(asio::make_strand(callers.get_executor()));
+    calls.push_back(call);
+    auto done = [call](std::exception_ptr, Outcome outcome) {
+      call->outcome.set_value(std::move(outcome));
+    };
+    asio::co_spawn(call->strand, lookup, asio::bind_cancellation_slot(call->signal.slot(), done));
+    // Behind what the resolver has to do at this moment, then behind what the caller has to.
+    asio::post(dns_context, [call] {
+      asio::post(call->strand, [call] { call->signal.emit(asio::cancellation_type::terminal); });
+    });
+  }
+  for (const auto& call : calls) {
+    const Outcome outcome = call->outcome.get_future().get();
+    if (!outcome) {
+      EXPECT_EQ(outcome.error().cause, Cause::kCancelled);
+    }
+  }
+  callers.join();
+  asio::post(dns_context, [&] { dns_context.stop(); });
+  loop.join();
+}
+
 }  // namespace
 }  // namespace sendstep::dns

@@ -106,6 +106,35 @@ TEST_F(DialTest, FailedAttemptIsFollowedAtOnce) {
   EXPECT_THAT(Tried(), ElementsAre("2001:db8::1", "192.0.2.1", "192.0.2.2"));
 }
 
+TEST_F(DialTest, FailedAttemptKeepsNoDescriptor) {
+  outcomes_["192.0.2.1"] = asio::error::connection_refused;
+  auto running = StartDial(Make({"192.0.2.1", "192.0.2.2"}));
+  RunUntil([&] { return seen_.size() == 2; });
+  EXPECT_FALSE(seen_[0].socket->is_open());
+  seen_[1].done({});
+  EXPECT_TRUE(Finish(running));
+}
+
+TEST_F(DialTest, OfManyAddressesSixteenAreTried) {
+  Addresses many;
+  for (int i = 0; i < 100; ++i) {
+    const std::string address = "192.0.2." + std::to_string(i);
+    outcomes_[address] = asio::error::connection_refused;
+    many.push_back(make_address(address));
+  }
+  Result<tcp::socket> socket = Finish(StartDial(many));
+  ASSERT_FALSE(socket);
+  EXPECT_EQ(socket.error().cause, base::Cause::kConnectionRefused);
+  EXPECT_EQ(seen_.size(), 16u);
+}
+
+TEST_F(DialTest, ResetByTheServerIsConnectionLost) {
+  outcomes_["192.0.2.1"] = asio::error::connection_reset;
+  Result<tcp::socket> socket = Finish(StartDial(Make({"192.0.2.1"})));
+  ASSERT_FALSE(socket);
+  EXPECT_EQ(socket.error().cause, base::Cause::kConnectionLost);
+}
+
 TEST_F(DialTest, SilentAttemptIsFollowedAfterTheDelay) {
   outcomes_["192.0.2.1"] = {};
   Result<tcp::socket> socket =

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
@@ -46,10 +47,17 @@ class FixedResolver : public dns::Resolver {
   asio::awaitable<Result<std::vector<asio::ip::address>>> Resolve(const std::string&,
                                                                   Deadline) override {
     ++calls;
+    if (hang) {
+      asio::steady_timer never(co_await asio::this_coro::executor,
+                               asio::steady_timer::time_point::max());
+      co_await never.async_wait(asio::as_tuple(asio::use_awaitable));
+      co_return base::Failed(Stage::kDns, Cause::kCancelled, base::ErrorClass::kTransient);
+    }
     co_return answer;
   }
   Result<std::vector<asio::ip::address>> answer =
       std::vector<asio::ip::address>{asio::ip::address_v4::loopback()};
+  bool hang = false;  // until cancelled
   int calls = 0;
 };
 
@@ -401,6 +409,7 @@ TEST_F(MailerTest, AbandonedAfterTheEndOfDataIsUncertain) {
   hold.cancel();
   Sent report = Finish(running);
   ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().cause, Cause::kStopped);
   EXPECT_EQ(report.error().error_class, base::ErrorClass::kUncertain);
 }
 
@@ -411,7 +420,35 @@ TEST_F(MailerTest, AbandonedBeforeTheEndOfDataIsNotUncertain) {
   mailer_.Abandon();
   Sent report = Finish(running);
   ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().cause, Cause::kStopped);
   EXPECT_EQ(report.error().error_class, base::ErrorClass::kTransient);
+}
+
+TEST_F(MailerTest, AbandonedDuringTheLookupEndsThere) {
+  resolver_.hang = true;
+  auto running = StartSend();
+  RunUntil([&] { return resolver_.calls == 1; });
+  mailer_.Abandon();
+  Sent report = Finish(running);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().stage, Stage::kDns);
+  EXPECT_EQ(report.error().cause, Cause::kStopped);
+  EXPECT_THAT(observer_.outcomes, ElementsAre("failed in dns"));
+}
+
+TEST_F(MailerTest, CallsAfterAbandonAreRefused) {
+  mailer_.Abandon();
+  Sent report = Send();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().cause, Cause::kStopped);
+  EXPECT_EQ(resolver_.calls, 0);
+}
+
+TEST_F(MailerTest, SilentQuitHoldsNoAnswerBeyondTheDeadline) {
+  script_.silent_at = "QUIT";
+  settings_.timeouts.quit = std::chrono::hours(1);
+  const Sent report = Send(Deadline::After(std::chrono::seconds(2)));
+  EXPECT_TRUE(report) << report.error().detail;
 }
 
 TEST_F(MailerTest, DeadlineHoldsInsideTheStageLimits) {

@@ -47,6 +47,30 @@ TEST_F(TcpStreamTest, ReadsWhatTheServerSays) {
   EXPECT_EQ(*line, "220 hello");
 }
 
+TEST_F(TcpStreamTest, WhatHasArrivedIsReadWithoutWaiting) {
+  auto serve = [](Peer& peer) -> asio::awaitable<void> {
+    co_await peer.ReadLine();
+    co_await peer.Write("421 idle\n");
+  };
+  Serve(serve);
+  auto body = [&](TcpStream& stream) -> asio::awaitable<Text> {
+    char c;
+    base::Result<size_t> size = stream.ReadAvailable(asio::buffer(&c, 1));
+    EXPECT_EQ(*size, 0u);
+    co_await WriteText(stream, "NOOP\n");
+    std::string line;
+    for (; size; size = stream.ReadAvailable(asio::buffer(&c, 1))) {
+      line.append(&c, *size);
+      co_await asio::post(context_, asio::use_awaitable);
+    }
+    EXPECT_EQ(size.error().cause, Cause::kConnectionLost) << "the server has closed";
+    co_return line;
+  };
+  Text line = WithStream<Text>(body);
+  ASSERT_TRUE(line);
+  EXPECT_EQ(*line, "421 idle\n");
+}
+
 TEST_F(TcpStreamTest, WritesManyBuffersInOrder) {
   ServeSilence();
   std::vector<std::string> pieces;

@@ -374,6 +374,67 @@ TEST_F(TlsTransferTest, MixedBuffersArriveInOrder) {
   EXPECT_TRUE(received == expected) << received.size() << " of " << expected.size() << " bytes";
 }
 
+TEST_F(TlsTransferTest, SessionTicketsLeaveOthersTheirTurn) {
+  constexpr int kTickets = 400;  // some 100 kB; one step takes in 16 kB of records at most
+  bool sent = false, read = false;
+  int turns = 0;
+  auto then = [&](Peer& peer) -> asio::awaitable<void> {
+    peer.socket().set_option(asio::ip::tcp::no_delay(true));
+    peer.AddTickets(kTickets);
+    co_await peer.Write("250 ok\n");
+    sent = true;
+    co_await peer.ReadAll();
+  };
+  auto body = [&](TcpStream& stream) -> asio::awaitable<Text> {
+    while (!sent) co_await asio::post(context_, asio::use_awaitable);
+    std::function<void()> other = [&] {
+      if (read) return;
+      ++turns;
+      asio::post(context_, other);
+    };
+    other();
+    Text line = co_await ReadLine(stream);
+    read = true;
+    co_return line;
+  };
+  Text line = Finish(StartProtected<Text>(then, body));
+  ASSERT_TRUE(line) << line.error().detail;
+  EXPECT_EQ(*line, "250 ok");
+  EXPECT_GE(turns, 4);
+  EXPECT_LE(turns, 400) << "the reader waited for the network, and this shows nothing";
+}
+
+TEST_F(TlsTransferTest, WhatHasArrivedIsReadWithoutWaiting) {
+  auto then = [](Peer& peer) -> asio::awaitable<void> {
+    peer.AddTickets(2);
+    co_await peer.ReadLine();
+    co_await peer.Write("421 idle\n");
+  };
+  auto body = [&](TcpStream& stream) -> asio::awaitable<Text> {
+    char c;
+    base::Result<size_t> size = stream.ReadAvailable(asio::buffer(&c, 1));
+    EXPECT_EQ(*size, 0u);
+    co_await WriteText(stream, "NOOP\n");
+    std::string line;
+    while (line.find('\n') == line.npos) {
+      co_await asio::post(context_, asio::use_awaitable);
+      size = stream.ReadAvailable(asio::buffer(&c, 1));
+      if (!size) co_return size.error();
+      line.append(&c, *size);
+    }
+    // The server has closed.
+    do {
+      co_await asio::post(context_, asio::use_awaitable);
+      size = stream.ReadAvailable(asio::buffer(&c, 1));
+    } while (size);
+    EXPECT_EQ(size.error().cause, Cause::kConnectionLost);
+    co_return line;
+  };
+  Text line = Finish(StartProtected<Text>(then, body));
+  ASSERT_TRUE(line) << line.error().detail;
+  EXPECT_EQ(*line, "421 idle\n");
+}
+
 TEST_F(TlsTransferTest, TruncatedCloseIsConnectionLost) {
   auto then = [](Peer&) -> asio::awaitable<void> { co_return; };
   auto body = [](TcpStream& stream) -> asio::awaitable<Text> {

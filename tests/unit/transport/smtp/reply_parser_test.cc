@@ -27,7 +27,7 @@ base::Reply Parse(std::string_view bytes) {
 std::string Fault(std::string_view bytes) {
   ReplyParser parser;
   EXPECT_EQ(ParseAll(parser, bytes), Event::kMalformed);
-  return parser.fault();
+  return std::string(parser.fault());
 }
 
 TEST(ReplyParser, ReadsCodeEnhancedCodeAndText) {
@@ -109,6 +109,16 @@ TEST(ReplyParser, RefusesALineOverItsLimit) {
   EXPECT_EQ(Parse(longest).code, 250);
   EXPECT_THAT(Fault("250 x" + longest.substr(4)), HasSubstr("line is too long"));
   EXPECT_THAT(Fault(std::string(ReplyParser::kMaxLineBytes + 1, '2')), HasSubstr("too long"));
+}
+
+TEST(ReplyParser, ShowsNothingOfALineOverItsLimit) {
+  ReplyParser parser;
+  std::string_view half = "250 begins ";
+  EXPECT_EQ(parser.Advance(half), Event::kNeedMore);
+  const std::string long_rest(ReplyParser::kMaxLineBytes, 'x');
+  std::string_view rest = long_rest;
+  EXPECT_EQ(parser.Advance(rest), Event::kMalformed);
+  EXPECT_EQ(parser.line(), "");
 }
 
 TEST(ReplyParser, RefusesAReplyOfTooManyLines) {

@@ -103,7 +103,7 @@ class SessionTest : public ::testing::Test {
   asio::awaitable<void> Drive(Work work) {
     Session session(*stream_, settings_, observer_);
     co_await work(session);
-    co_await session.Quit();
+    co_await session.Quit(base::Deadline::Never());
   }
 };
 
@@ -283,11 +283,10 @@ TEST_F(SessionTest, APassedDeadlineBeforeTheEndOfDataIsNotUncertain) {
   EXPECT_FALSE(stream_->end_of_data_begun());
 }
 
-TEST_F(SessionTest, TheReplyDecidesThoughTheLastWriteFailed) {
+TEST_F(SessionTest, ReplyBeforeTheEndOfTheMessageIsNoVerdict) {
   const Envelope envelope = To(1);
-  for (const auto& [line, accepted] :
-       {std::pair("250 Ok\r\n", true), std::pair("552 No\r\n", false)}) {
-    // The server answers and closes before the client's write.
+  for (const auto& [line, cause] : {std::pair("250 Ok\r\n", base::Cause::kProtocol),
+                                    std::pair("452 Later\r\n", base::Cause::kRefused)}) {
     const std::vector<ScriptStep> steps =
         Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
                                             C("RCPT TO:<r0@example.net>"),
@@ -296,15 +295,17 @@ TEST_F(SessionTest, TheReplyDecidesThoughTheLastWriteFailed) {
                                             S("354 Go\r\n"),
                                             S(line),
                                             Close()};
-    const bool expected = accepted;
+    const base::Cause expected = cause;
     prepare_ = [this] { stream_->ReadByteByByte(); };
     Run(steps, [&](Session& session) -> asio::awaitable<void> {
       EXPECT_TRUE(co_await session.Open(Deadline::Never()));
       const auto result = co_await session.Send(envelope, kMessage, Deadline::Never());
-      EXPECT_EQ(result.has_value(), expected);
-      if (!result) EXPECT_EQ(result.error().reply->code, 552);
-      if (!result) EXPECT_EQ(result.error().error_class, ErrorClass::kPermanent);
+      EXPECT_FALSE(result);
+      if (!result) EXPECT_EQ(result.error().cause, expected);
+      if (!result) EXPECT_EQ(result.error().error_class, ErrorClass::kTransient);
+      EXPECT_FALSE(session.usable());
     });
+    EXPECT_FALSE(stream_->end_of_data_begun());
   }
 }
 
@@ -362,7 +363,7 @@ TEST_F(SessionTest, EachStageHasItsOwnTimeLimit) {
     used.push_back(std::chrono::duration_cast<hours>(left).count());
   }
   EXPECT_THAT(used, ::testing::ElementsAre(1, 2, 2, 3, 3, 3, 2, 2, 4, 4, 4, 4, 4, 4, 5, 5, 5, 6, 7,
-                                           7, 8, 8, 9, 10, 10));
+                                           7, 8, 8, 8, 8, 9, 10, 10));
 }
 
 TEST_F(SessionTest, NoLimitGoesBeyondTheDeadline) {

@@ -272,6 +272,18 @@ class Telltales(unittest.TestCase):
         self.telltale(self.smtp(server.port), "DELIVERY_UNCERTAIN", "NETWORK", "DATA",
                       code="DATA_LOSS", retryable="UNCERTAIN")
 
+    def test_server_says_nothing_after_the_message_until_the_deadline(self):
+        reply = scripted.Held(scripted.CLOSE)
+        server = self.script(replies={".": reply})
+        self.addCleanup(reply.release)
+        answer = self.server.execute({"config": {"smtp": self.smtp(server.port)},
+                                      "email": self.letter()}, deadline=10)
+        self.assertEqual(("DATA_LOSS", "DELIVERY_UNCERTAIN"), (answer.code, answer.reason))
+        self.explain(answer.text, answer.metadata["what_to_do"])
+        self.assertEqual(("NETWORK", "uncertain", "data"),
+                         tuple(answer.metadata[key] for key in ("fault", "retryable", "phase")))
+        self.assertTrue(reply.reached.is_set())
+
     def test_server_asks_to_come_back_later(self):
         server = self.script(greeting="421 4.3.2 Service shutting down")
         self.telltale(self.smtp(server.port), "SERVER_UNAVAILABLE", "PROVIDER", "EHLO",

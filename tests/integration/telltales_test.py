@@ -163,8 +163,9 @@ class Telltales(unittest.TestCase):
                       code="UNAVAILABLE", retryable="TRUE")
 
     def test_host_that_does_not_exist(self):
-        self.telltale(self.smtp(587, host="smtp.nowhere.invalid"),
-                      "HOST_NOT_FOUND", "CONFIG", "DNS", "smtp.nowhere.invalid")
+        # No resolver is asked for names under .onion (RFC 7686 2), not even this machine's.
+        self.telltale(self.smtp(587, host="smtp.nowhere.onion"),
+                      "HOST_NOT_FOUND", "CONFIG", "DNS", "smtp.nowhere.onion")
 
     def test_pop3_answers_on_port_110(self):
         host = servers.host_with_free(110)

@@ -16,7 +16,7 @@ import support
 
 
 def free_ports(count):
-    """Different ports nobody listens on. For servers that cannot be told to choose one themselves."""
+    """Different ports nobody listens on, for servers that cannot be told to choose one."""
     with contextlib.ExitStack() as held:  # all at once: a port let go may be drawn again
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -52,7 +52,8 @@ class TheSameEmailArrivesEqual(unittest.TestCase):
         message = self.send({"smtp": self.smtp(self.postfix.ports[service], tls)})
         self.assertTrue(message["tls"]["version"].startswith("TLSv1."))
         # Postfix names its queue file in the last reply.
-        self.assertIn(f"{message['providerMessageId']}: client=", self.postfix.log())
+        support.until(lambda: f"{message['providerMessageId']}: client=" in self.postfix.log(),
+                      f"{message['providerMessageId']} in Postfix's log")
         copies = support.until(lambda: self.copies(message["messageId"]),
                                "a copy for each recipient")
         self.assert_equal(copies[sample.recipients()[0]])

@@ -63,10 +63,6 @@ class Sandbox(unittest.TestCase):
         self.assertTrue(answer.ok, answer.text)
         self.assertEqual("OUTCOME_SENT", answer.message["outcome"])
 
-    def test_slow_with_a_shorter_deadline_is_uncertain(self):
-        answer = self.send("slow@example.org", deadline=2)
-        self.failed(answer, "DATA_LOSS", "DELIVERY_UNCERTAIN", "NETWORK", "uncertain")
-
     def test_drop_after_data_is_uncertain(self):
         answer = self.send("drop-after-data@example.org", request_id="uncertain-1")
         self.failed(answer, "DATA_LOSS", "DELIVERY_UNCERTAIN", "NETWORK", "uncertain")

@@ -7,6 +7,23 @@ import threading
 CLOSE = object()  # as a reply: close the connection without a word
 
 
+class Held:
+    """As a reply: `reply`, but not before release()."""
+
+    def __init__(self, reply):
+        self.reached = threading.Event()  # set once it is this reply's turn
+        self._reply = reply
+        self._released = threading.Event()
+
+    def release(self):
+        self._released.set()
+
+    def wait(self):
+        self.reached.set()
+        self._released.wait()
+        return self._reply
+
+
 class ScriptedSmtp:
     """Listens on loopback, takes any number of sessions one after the other or at once.
 
@@ -92,6 +109,8 @@ class _Session:
 
     def _say(self, reply):
         """Sends a reply; false: it was to close."""
+        if isinstance(reply, Held):
+            reply = reply.wait()
         if reply is CLOSE:
             return False
         if isinstance(reply, bytes):

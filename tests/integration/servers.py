@@ -1,6 +1,7 @@
 """Real mail servers of Debian, each in a temporary folder, on free ports of 127.0.0.1."""
 
 import asyncio
+import contextlib
 import os
 import pwd
 import random
@@ -14,16 +15,23 @@ from aiosmtpd.smtp import SMTP, AuthResult
 import support
 
 
+def free_ports(count):
+    """Different ports nobody listens on, for servers that cannot be told to choose one."""
+    with contextlib.ExitStack() as held:  # all at once: a port let go may be drawn again
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def free_port():
-    """A port nobody listens on. For servers that cannot be told to choose one themselves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port nobody listens on."""
+    return free_ports(1)[0]
 
 
 def host_with_free(port):
     """A loopback address where a well-known port is free: for what depends on the port's number.
-    None: this user may not listen on that port."""
+    None: there is none, as where this user may not listen on that port."""
     for _ in range(100):
         host = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
         with socket.socket() as probe:
@@ -107,7 +115,8 @@ class Postfix:
     """A private Postfix instance.
 
     submission   STARTTLS and AUTH required, From must be the login's own
-    smtps        the same with TLS from the first byte; also on port 465 of the address `host_465`
+    smtps        the same with TLS from the first byte; also on port 465 of the address `host_465`,
+                 unless that is None
     open         STARTTLS offered, no AUTH: takes mail from anyone
     strict_helo  refuses the EHLO name `refused.example`
     small        takes messages of up to 100 kB
@@ -123,7 +132,7 @@ class Postfix:
         login's own name."""
         self.folder = support.temporary_folder()
         self.host_465 = host_with_free(465)
-        self.ports = {name: free_port() for name in self.SERVICES}
+        self.ports = dict(zip(self.SERVICES, free_ports(len(self.SERVICES))))
         self.dovecot = Dovecot(self.folder / "dovecot", users)
         self._write_config(authority, {**{u: u for u in users}, **(owned or {})})
         self.maildir = support.Maildir(self.folder / "mail" / "inbox")
@@ -187,14 +196,16 @@ smtp_dns_support_level = disabled
   -o smtpd_client_restrictions=permit_sasl_authenticated,reject
   -o smtpd_sender_restrictions=reject_sender_login_mismatch
 """
+        on_465 = "" if self.host_465 is None else f"""\
+{self.host_465}:465 inet n - n - - smtpd
+{account}  -o smtpd_tls_wrappermode=yes
+"""
         (folder / "etc" / "master.cf").write_text(f"""\
 {ports['submission']} inet n - n - - smtpd
 {account}  -o smtpd_tls_security_level=encrypt
 {ports['smtps']} inet n - n - - smtpd
 {account}  -o smtpd_tls_wrappermode=yes
-{self.host_465}:465 inet n - n - - smtpd
-{account}  -o smtpd_tls_wrappermode=yes
-{ports['open']} inet n - n - - smtpd
+{on_465}{ports['open']} inet n - n - - smtpd
 {ports['strict_helo']} inet n - n - - smtpd
   -o smtpd_helo_required=yes
   -o smtpd_delay_reject=no

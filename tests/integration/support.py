@@ -27,6 +27,11 @@ TOOLS = Path(os.environ.get("TEST_TOOLS") or SOURCE / "build" / "tools")
 SERVICE = "sendstep.v1.EmailAction"
 PATIENCE = float(os.environ.get("TEST_PATIENCE") or 30)
 
+# Mail servers read the tests' files after dropping their privileges.
+os.umask(0o022)
+
+_no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 
 def until(condition, what, patience=PATIENCE):
     """Polls `condition` until it returns something true, and returns that."""
@@ -41,8 +46,10 @@ def until(condition, what, patience=PATIENCE):
 
 
 def clean_environment(extra=None):
-    """This process's environment without settings of the programs under test, plus `extra`."""
-    mine = {k: v for k, v in os.environ.items() if not k.startswith("SENDSTEP_")}
+    """This process's environment without settings of the programs under test and without proxies,
+    plus `extra`."""
+    mine = {k: v for k, v in os.environ.items()
+            if not k.startswith("SENDSTEP_") and not k.lower().endswith("_proxy")}
     return {**mine, **(extra or {})}
 
 
@@ -407,7 +414,7 @@ class Sendstepd:
     def get(self, path):
         """(status, body) of a path of the HTTP listener; status 0: nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://{self.http}{path}", timeout=10) as answer:
+            with _no_proxy.open(f"http://{self.http}{path}", timeout=10) as answer:
                 status, body = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, body = error.code, error.read()

@@ -13,6 +13,7 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -373,7 +374,7 @@ TEST(ServerTest, IdleSessionIsToldAndClosed) {
 
 TEST(ServerTest, IdleHandshakeIsClosed) {
   Options options;
-  options.idle_timeout = milliseconds(500);
+  options.idle_timeout = seconds(2);
   RunningServer running(options);
   Client client(running.endpoint());
   client.Send("EHLO c\r\nSTARTTLS\r\n");

@@ -12,6 +12,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
+#include <cstdlib>
 #include <future>
 #include <thread>
 
@@ -45,6 +46,9 @@ CaresOptions Ask(const FakeDnsServer& server) {
 class CaresResolverTest : public ::testing::Test {
  protected:
   CaresResolverTest() : server_(context_.get_executor()) {
+    // In place of what resolv.conf says, on which the number of queries would depend.
+    setenv("LOCALDOMAIN", "search.test", 1);
+    setenv("RES_OPTIONS", "ndots:1", 1);
     resolver_ = std::make_unique<CaresResolver>(context_.get_executor(), Ask(server_));
   }
 
@@ -270,6 +274,14 @@ TEST_F(CaresResolverTest, LocalhostIsLoopbackWithoutAQuery) {
 
 TEST_F(CaresResolverTest, NameThatDoesNotFitDnsIsHostNotFound) {
   Outcome found = Resolve(std::string(64, 'a') + ".sendstep.test");
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().cause, Cause::kHostNotFound);
+  EXPECT_EQ(server_.queries(), 0);
+}
+
+// RFC 7686 2.
+TEST_F(CaresResolverTest, OnionNameIsHostNotFoundWithoutAQuery) {
+  Outcome found = Resolve("smtp.sendstep.onion");
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().cause, Cause::kHostNotFound);
   EXPECT_EQ(server_.queries(), 0);

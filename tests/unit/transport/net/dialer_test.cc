@@ -21,6 +21,8 @@ using base::Result;
 using boost::system::error_code;
 using std::chrono::hours;
 using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using Addresses = std::vector<asio::ip::address>;
 
@@ -97,13 +99,21 @@ TEST_F(DialTest, FirstAddressThatConnectsEndsIt) {
 }
 
 TEST_F(DialTest, FailedAttemptIsFollowedAtOnce) {
-  outcomes_["2001:db8::1"] = asio::error::network_unreachable;
-  outcomes_["192.0.2.1"] = asio::error::connection_refused;
-  outcomes_["192.0.2.2"] = {};
+  outcomes_["192.0.2.1"] = asio::error::network_unreachable;
+  outcomes_["192.0.2.2"] = asio::error::connection_refused;
+  outcomes_["192.0.2.3"] = {};
   Result<tcp::socket> socket =
-      Finish(StartDial(Make({"2001:db8::1", "192.0.2.1", "192.0.2.2"}), hours(1)));
+      Finish(StartDial(Make({"192.0.2.1", "192.0.2.2", "192.0.2.3"}), hours(1)));
   ASSERT_TRUE(socket);
-  EXPECT_THAT(Tried(), ElementsAre("2001:db8::1", "192.0.2.1", "192.0.2.2"));
+  EXPECT_THAT(Tried(), ElementsAre("192.0.2.1", "192.0.2.2", "192.0.2.3"));
+}
+
+TEST_F(DialTest, FamiliesTakeTurns) {
+  outcomes_["2001:db8::1"] = asio::error::network_unreachable;
+  outcomes_["192.0.2.1"] = {};
+  ASSERT_TRUE(Finish(StartDial(Make({"2001:db8::1", "2001:db8::2", "192.0.2.1"}))));
+  // Where no IPv6 socket can be made, IPv6 fails before the connector is asked.
+  EXPECT_THAT(Tried(), AnyOf(ElementsAre("2001:db8::1", "192.0.2.1"), ElementsAre("192.0.2.1")));
 }
 
 TEST_F(DialTest, FailedAttemptKeepsNoDescriptor) {
@@ -136,11 +146,11 @@ TEST_F(DialTest, ResetByTheServerIsConnectionLost) {
 }
 
 TEST_F(DialTest, SilentAttemptIsFollowedAfterTheDelay) {
-  outcomes_["192.0.2.1"] = {};
+  outcomes_["192.0.2.2"] = {};
   Result<tcp::socket> socket =
-      Finish(StartDial(Make({"2001:db8::1", "2001:db8::2", "192.0.2.1"}), milliseconds(30)));
+      Finish(StartDial(Make({"192.0.2.1", "192.0.2.2"}), milliseconds(30)));
   ASSERT_TRUE(socket);
-  ASSERT_THAT(Tried(), ElementsAre("2001:db8::1", "192.0.2.1"));
+  ASSERT_THAT(Tried(), ElementsAre("192.0.2.1", "192.0.2.2"));
   EXPECT_GE(seen_[1].at - seen_[0].at, milliseconds(30));
   EXPECT_FALSE(seen_[0].socket->is_open()) << "the loser is closed";
 }
@@ -188,12 +198,12 @@ TEST_F(DialTest, HostUnreachableIsUnreachable) {
 
 TEST_F(DialTest, SilenceUntilTheDeadlineIsTimeout) {
   outcomes_["192.0.2.1"] = asio::error::connection_refused;
-  auto running =
-      StartDial(Make({"192.0.2.1", "192.0.2.2"}), hours(1), Deadline::After(milliseconds(150)));
+  auto running = StartDial(Make({"192.0.2.1", "192.0.2.2"}), hours(1), Deadline::After(seconds(2)));
   Result<tcp::socket> socket = Finish(running);
   ASSERT_FALSE(socket);
   EXPECT_EQ(socket.error().cause, Cause::kTimeout);
   EXPECT_EQ(socket.error().detail, "192.0.2.1:587: connection refused; 192.0.2.2:587: no answer");
+  ASSERT_EQ(seen_.size(), 2u);
   EXPECT_FALSE(seen_[1].socket->is_open());
 }
 

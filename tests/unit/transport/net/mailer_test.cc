@@ -319,9 +319,7 @@ TEST_F(MailerTest, TlsSpokenToAPlaintextPortIsTold) {
 
 TEST_F(MailerTest, SilentQuitNeitherChangesTheOutcomeNorHoldsItUp) {
   script_.silent_at = "QUIT";
-  const auto begin = base::Clock::now();
-  EXPECT_TRUE(Send());
-  EXPECT_LT(base::Clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_TRUE(Send()) << "the wait for it throws when the send is held up";
   EXPECT_THAT(observer_.outcomes, ElementsAre("finished"));
 }
 

@@ -97,13 +97,11 @@ class Parser {
           [this](const std::string& text) { return TakePath(text, config_.state_dir); });
     Value("relays-file", "FILE", "The operator's SMTP accounts, YAML or JSON.", "",
           [this](const std::string& text) {
-            if (!fs::is_regular_file(text)) return "there is no file \"" + text + "\"";
-            return TakePath(text, config_.relays_file);
+            return TakeExisting(text, fs::file_type::regular, config_.relays_file);
           });
     Value("profiles-dir", "DIR", "Further provider profiles, *.textproto.", "",
           [this](const std::string& text) {
-            if (!fs::is_directory(text)) return "there is no folder \"" + text + "\"";
-            return TakePath(text, config_.profiles_dir);
+            return TakeExisting(text, fs::file_type::directory, config_.profiles_dir);
           });
     Value("ehlo-name", "NAME", "This host's name or IP address for EHLO, where a step sets none.",
           "", [this](const std::string& text) { return TakeEhloName(text); });
@@ -191,8 +189,26 @@ class Parser {
 
   static std::string TakePath(const std::string& text, fs::path& value) {
     if (text.empty()) return "must not be empty";
-    value = fs::absolute(text);
+    std::error_code error;
+    fs::path path = fs::absolute(text, error);
+    if (error) {
+      return "\"" + text +
+             "\" is relative, and the working folder cannot be found: " + error.message();
+    }
+    value = std::move(path);
     return "";
+  }
+
+  // A path at which something of this type has to be.
+  static std::string TakeExisting(const std::string& text, fs::file_type type, fs::path& value) {
+    std::error_code error;
+    const fs::file_type found = fs::status(text, error).type();
+    if (found == fs::file_type::none) return "cannot look at \"" + text + "\": " + error.message();
+    if (found != type) {
+      return std::string("there is no ") + (type == fs::file_type::regular ? "file" : "folder") +
+             " \"" + text + "\"";
+    }
+    return TakePath(text, value);
   }
 
   std::string TakeHttpListen(const std::string& text) {

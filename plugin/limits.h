@@ -23,6 +23,8 @@ inline constexpr size_t kMaxContextBytes = 256;
 
 // For a call that brings no deadline.
 inline constexpr std::chrono::seconds kDefaultDeadline{120};
+// A call that allows more is treated as if it allowed this.
+inline constexpr std::chrono::hours kMaxDeadline{24};
 // The answer leaves this much before the caller's deadline: 5 %, at least 100 ms.
 inline constexpr std::chrono::milliseconds kMinAnswerMargin{100};
 inline constexpr int kAnswerMarginPercent = 5;

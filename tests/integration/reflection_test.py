@@ -4,12 +4,45 @@
 import base64
 import email
 import json
+import socket
 import unittest
 
 import runner
 import support
 
+# Frames and flags of HTTP/2 (RFC 9113 6).
+DATA, HEADERS, SETTINGS = 0, 1, 4
+END_STREAM, END_HEADERS = 1, 4
 METHODS = ["Describe", "Execute", "GetExecution", "TestSend", "ValidateConfig"]
+
+
+def raw_call(address, method, message, timeout):
+    """The message that answers a call with this grpc-timeout, which no client library sends; empty:
+    a status answers it."""
+    def frame(kind, flags, stream, payload):
+        return (len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+                + payload)
+
+    def header(name, value):
+        return bytes([0, len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+    headers = b"".join(header(*pair) for pair in (
+        (":method", "POST"), (":scheme", "http"), (":path", f"/{support.SERVICE}/{method}"),
+        (":authority", address), ("content-type", "application/grpc"), ("te", "trailers"),
+        ("grpc-timeout", timeout)))
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), support.PATIENCE) as connection:
+        connection.sendall(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b"")
+            + frame(HEADERS, END_HEADERS, 1, headers)
+            + frame(DATA, END_STREAM, 1, b"\0" + len(message).to_bytes(4, "big") + message))
+        stream, answer = connection.makefile("rb"), b""
+        while head := stream.read(9):
+            payload = stream.read(int.from_bytes(head[:3], "big"))
+            answer += payload if head[3] == DATA else b""
+            if head[3] in (DATA, HEADERS) and head[4] & END_STREAM:
+                break
+    return answer[5:]
 
 
 class Reflection(unittest.TestCase):
@@ -82,6 +115,11 @@ class Reflection(unittest.TestCase):
         self.assertEqual({"config", "email"}, set(schema["properties"]))
         self.assertIn('"writeOnly": true', json.dumps(schema))
         self.assertEqual(40 << 20, int(answer.message["limits"]["maxRequestBytes"]))
+
+    def test_a_deadline_of_millennia_is_no_short_one(self):
+        request = b"\x0a\x0b\x0a\x09\x0a\x07sandbox"  # config.smtp.provider
+        answer = raw_call(self.server.address, "ValidateConfig", request, timeout="99999999H")
+        self.assertTrue(answer.startswith(b"\x08\x01"), answer)  # valid
 
     def test_an_attachment_of_any_bytes_arrives(self):
         content = bytes(range(256)) * 40

@@ -8,6 +8,7 @@ import socket
 import unittest
 
 import runner
+import scripted
 import support
 
 # Frames and flags of HTTP/2 (RFC 9113 6).
@@ -120,6 +121,21 @@ class Reflection(unittest.TestCase):
         request = b"\x0a\x0b\x0a\x09\x0a\x07sandbox"  # config.smtp.provider
         answer = raw_call(self.server.address, "ValidateConfig", request, timeout="99999999H")
         self.assertTrue(answer.startswith(b"\x08\x01"), answer)  # valid
+
+    def test_the_answer_of_a_long_test_fits_a_client_that_takes_4_mib(self):
+        """What grpcurl takes, as every gRPC client unless told otherwise."""
+        reply = "\n".join([f"250-2.1.5 {'x' * 2000}"] * 30 + [f"250 2.1.5 {'x' * 2000}"])
+        listener = scripted.ScriptedSmtp(replies={"RCPT": reply})
+        self.addCleanup(listener.stop)
+        answer = self.server.call("TestSend", {
+            "config": {"smtp": {"host": "127.0.0.1", "port": listener.port, "tls": "TLS_MODE_OFF",
+                                "domain": "client.example.org"}},
+            "to": [{"email": f"recipient-{i}@example.org"} for i in range(1000)],
+            "email": {"from": {"email": "ada@example.org"}}})
+        self.assertTrue(answer.ok, answer.text)
+        self.assertEqual(1000, len(answer.message["result"]["recipients"]))
+        self.assertEqual(512, len(answer.message["result"]["recipients"][999]["reply"]["text"]))
+        self.assertRegex(answer.message["transcript"][-1], r"^\[lines left out: \d+\]$")
 
     def test_an_attachment_of_any_bytes_arrives(self):
         content = bytes(range(256)) * 40

@@ -18,6 +18,7 @@ inline constexpr size_t kMaxHeaders = 100;
 // A subject, a display name, a file name, a header's value, one reference.
 inline constexpr size_t kMaxLineBytes = 8192;
 inline constexpr size_t kMaxReferences = 100;
+inline constexpr size_t kMaxReplyTo = 100;
 inline constexpr size_t kMaxRequestIdBytes = 256;
 inline constexpr size_t kMaxContextBytes = 256;
 

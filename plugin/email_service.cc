@@ -248,7 +248,8 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
     const providers::Explained explained = providers::Explain(error, account.resolved);
     record.Failed(error, explained);
     if (BrokenByStop(deps, error)) co_return Stopping();
-    *response.mutable_failure() = ToFailure(error, explained, command.value.recipient_names);
+    *response.mutable_failure() =
+        ToFailure(error, explained, command.value.recipient_names, sending.message_id);
     response.set_verdict(explained.message);
     response.add_next_steps(explained.what_to_do);
     co_return grpc::Status::OK;
@@ -299,7 +300,8 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
     record.Failed(checked.error(), explained);
     if (BrokenByStop(deps, checked.error())) co_return Stopping();
     response.set_valid(false);
-    *response.mutable_failure() = ToFailure(checked.error(), explained, value.recipient_names);
+    *response.mutable_failure() =
+        ToFailure(checked.error(), explained, value.recipient_names, /*message_id=*/"");
   }
   co_return grpc::Status::OK;
 }

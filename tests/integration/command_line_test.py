@@ -129,6 +129,9 @@ email:
         ran = self.sendstep("validate", "--provider", "gmial", code=3)
         self.assertIn('"gmail"', ran.out + ran.err)
 
+    def test_providers_names_the_nearest(self):
+        self.assertIn('"gmail"', self.sendstep("providers", "gmial", code=2).err)
+
     def test_inbox_lists_and_shows_what_was_sent(self):
         ran = self.send("bob@example.org", "--subject", "Für den Posteingang", "--json")
         listed = json.loads(self.sendstep("inbox", "list", "--json").out)

@@ -273,5 +273,9 @@ TEST(ServerConfigTest, HelpNamesFlagDefaultAndVariable) {
                                    HasSubstr("SENDSTEP_DRAIN_TIMEOUT")));
 }
 
+TEST(ServerConfigTest, HelpSaysWhatASecondSignalDoes) {
+  EXPECT_THAT(Parse({"--help"}).output, AllOf(HasSubstr("second signal"), HasSubstr("exits 1")));
+}
+
 }  // namespace
 }  // namespace sendstep::plugin

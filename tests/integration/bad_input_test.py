@@ -63,7 +63,8 @@ class BadInput(unittest.TestCase):
     def test_control_character_in_username_or_password(self):
         for bad in ("\t", "\v", "\x1b", "\x7f"):
             for field in ("username", "password"):
-                login = {"username": "ada", "password": self.password, field: f"{self.password}{bad}x"}
+                login = {"username": "ada", "password": self.password}
+                login[field] = f"{self.password}{bad}x"
                 self.refused_smtp(field, "CONTROL_CHARACTER", allowPlaintextAuth=True,
                                   username=login["username"],
                                   password={"value": login["password"]})

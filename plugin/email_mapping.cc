@@ -102,6 +102,15 @@ std::vector<mime::Mailbox> MapList(const AddressList& in, std::string_view list,
   return out;
 }
 
+void MapReplyTo(const v1::Email& email, mime::Message& out, Findings& findings) {
+  if (email.reply_to_size() > static_cast<int>(kMaxReplyTo)) {
+    findings.Wrong("email.reply_to", "LIMIT_EXCEEDED",
+                   absl::StrCat("More than ", kMaxReplyTo, " addresses."));
+    return;
+  }
+  out.reply_to = MapList(email.reply_to(), "reply_to", findings);
+}
+
 // "<id>" of "id" or "<id>"; nothing when it is no msg-id (RFC 5322 3.6.4).
 std::optional<std::string> MapMessageId(const std::string& text) {
   std::string_view id = text;
@@ -265,7 +274,7 @@ Checked<mime::Message> MapContent(const v1::Email& email) {
   CheckBody("email.text", email.text(), findings);
   out.html = email.html();
   out.text = email.text();
-  out.reply_to = MapList(email.reply_to(), "reply_to", findings);
+  MapReplyTo(email, out, findings);
   MapAttachments(email, out, findings);
   MapHeaders(email, out, findings);
   MapThread(email, out, findings);

@@ -1,5 +1,7 @@
 #include "plugin/email_service.h"
 
+#include <grpc/support/time.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <utility>
@@ -33,12 +35,13 @@ AccountCatalog CatalogOf(const Dependencies& deps) {
 // When the work must have ended so that the answer still reaches the caller.
 base::Deadline WorkDeadline(const grpc::CallbackServerContext& context) {
   using std::chrono::milliseconds;
-  const auto given = context.deadline();
-  if (given == std::chrono::system_clock::time_point::max()) {
+  const gpr_timespec given = context.raw_deadline();
+  if (gpr_time_cmp(given, gpr_inf_future(given.clock_type)) == 0) {
     return base::Deadline::After(kDefaultDeadline);
   }
-  const auto left =
-      std::chrono::duration_cast<milliseconds>(given - std::chrono::system_clock::now());
+  // In gRPC's own time: context.deadline() overflows where a caller allows centuries. Saturates.
+  const milliseconds allowed(gpr_time_to_millis(gpr_time_sub(given, gpr_now(given.clock_type))));
+  const milliseconds left = std::min<milliseconds>(allowed, kMaxDeadline);
   const milliseconds margin = std::max(kMinAnswerMargin, left * kAnswerMarginPercent / 100);
   return base::Deadline::After(left - margin);
 }
@@ -245,7 +248,8 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
     const providers::Explained explained = providers::Explain(error, account.resolved);
     record.Failed(error, explained);
     if (BrokenByStop(error)) co_return Stopping();
-    *response.mutable_failure() = ToFailure(error, explained, command.value.recipient_names);
+    *response.mutable_failure() =
+        ToFailure(error, explained, command.value.recipient_names, sending.message_id);
     response.set_verdict(explained.message);
     response.add_next_steps(explained.what_to_do);
     co_return grpc::Status::OK;
@@ -296,7 +300,8 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
     record.Failed(checked.error(), explained);
     if (BrokenByStop(checked.error())) co_return Stopping();
     response.set_valid(false);
-    *response.mutable_failure() = ToFailure(checked.error(), explained, value.recipient_names);
+    *response.mutable_failure() =
+        ToFailure(checked.error(), explained, value.recipient_names, /*message_id=*/"");
   }
   co_return grpc::Status::OK;
 }

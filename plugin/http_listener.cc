@@ -14,9 +14,9 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <deque>
 #include <mutex>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -76,7 +76,7 @@ class HttpListener::State : public std::enable_shared_from_this<State> {
   State(const asio::any_io_executor& executor, HttpCallbacks callbacks)
       : strand_(asio::make_strand(executor)),
         acceptor_(strand_),
-        slot_(strand_),
+        pause_(strand_),
         callbacks_(std::move(callbacks)) {}
 
   tcp::endpoint Listen(const tcp::endpoint& endpoint) {
@@ -98,7 +98,7 @@ class HttpListener::State : public std::enable_shared_from_this<State> {
     asio::dispatch(strand_, [self = shared_from_this()] {
       beast::error_code ignored;
       self->acceptor_.close(ignored);
-      self->slot_.cancel();
+      self->pause_.cancel();
       for (beast::tcp_stream* stream : self->streams_) stream->close();
     });
   }
@@ -106,33 +106,36 @@ class HttpListener::State : public std::enable_shared_from_this<State> {
  private:
   static asio::awaitable<void> Accept(std::shared_ptr<State> self) {
     while (self->acceptor_.is_open()) {
-      if (self->streams_.size() >= kMaxConnections) {
-        self->slot_.expires_at(asio::steady_timer::time_point::max());
-        co_await self->slot_.async_wait(kUse);
-        continue;
-      }
       auto [error, socket] = co_await self->acceptor_.async_accept(kUse);
       if (!self->acceptor_.is_open()) co_return;
       if (error) {  // out of descriptors, or the client has gone
         Log(Level::kWarning, "http_accept_failed", {{"detail", error.message()}});
-        self->slot_.expires_after(kAcceptPause);
-        co_await self->slot_.async_wait(kUse);
+        self->pause_.expires_after(kAcceptPause);
+        co_await self->pause_.async_wait(kUse);
         continue;
       }
+      self->MakeRoom();
       asio::co_spawn(self->strand_, Serve(self, std::move(socket)), asio::detached);
     }
   }
 
+  // The oldest: whoever asks in earnest has been answered long since.
+  void MakeRoom() {
+    if (streams_.size() < kMaxConnections) return;
+    streams_.front()->close();
+    streams_.pop_front();
+  }
+
   static asio::awaitable<void> Serve(std::shared_ptr<State> self, tcp::socket socket) {
     beast::tcp_stream stream(std::move(socket));
-    self->streams_.insert(&stream);
+    self->streams_.push_back(&stream);
     try {
       co_await ServeOne(*self, stream);
     } catch (const std::exception& e) {
       Log(Level::kError, "http_failed", {{"what", e.what()}});
     }
-    self->streams_.erase(&stream);
-    self->slot_.cancel();
+    std::erase(self->streams_, &stream);
+    self->pause_.cancel();
   }
 
   static asio::awaitable<void> ServeOne(State& self, beast::tcp_stream& stream) {
@@ -176,8 +179,8 @@ class HttpListener::State : public std::enable_shared_from_this<State> {
 
   asio::strand<asio::any_io_executor> strand_;
   tcp::acceptor acceptor_;
-  asio::steady_timer slot_;  // cancelled when a connection ends
-  std::unordered_set<beast::tcp_stream*> streams_;
+  asio::steady_timer pause_;                // cancelled when a connection ends
+  std::deque<beast::tcp_stream*> streams_;  // the oldest first
 
   std::mutex mutex_;  // guards what follows, and is held while a callback runs
   HttpCallbacks callbacks_;

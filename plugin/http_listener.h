@@ -3,7 +3,8 @@
 //   /readyz   200, or 503 with the reason
 //   /metrics  Prometheus text
 // One request a connection. Caps: 8 kB of header, no body, 10 s a connection, 64 connections at
-// once (more wait in the backlog). It tells nothing that a caller may not know and takes no orders.
+// once (one more closes the oldest, so that clients who send nothing keep no probe out). It tells
+// nothing that a caller may not know and takes no orders.
 //
 // Threads: runs on `executor`, which may have any number of threads; all methods from any thread.
 // Lifetime: the executor's context outlives it. No callback runs once Stop() has returned, so

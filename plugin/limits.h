@@ -18,11 +18,14 @@ inline constexpr size_t kMaxHeaders = 100;
 // A subject, a display name, a file name, a header's value, one reference.
 inline constexpr size_t kMaxLineBytes = 8192;
 inline constexpr size_t kMaxReferences = 100;
+inline constexpr size_t kMaxReplyTo = 100;
 inline constexpr size_t kMaxRequestIdBytes = 256;
 inline constexpr size_t kMaxContextBytes = 256;
 
 // For a call that brings no deadline.
 inline constexpr std::chrono::seconds kDefaultDeadline{120};
+// A call that allows more is treated as if it allowed this.
+inline constexpr std::chrono::hours kMaxDeadline{24};
 // The answer leaves this much before the caller's deadline: 5 %, at least 100 ms.
 inline constexpr std::chrono::milliseconds kMinAnswerMargin{100};
 inline constexpr int kAnswerMarginPercent = 5;

@@ -288,7 +288,8 @@ v1::ExecuteResponse SentResponse(const SendCommand& command, const SentEmail& se
 }
 
 v1::Failure ToFailure(const base::Error& error, const providers::Explained& explained,
-                      const std::vector<std::string>& recipient_names) {
+                      const std::vector<std::string>& recipient_names,
+                      const std::string& message_id) {
   v1::Failure out;
   out.set_reason(ReasonOf(explained.reason));
   out.set_fault(FaultOf(explained.fault));
@@ -301,6 +302,7 @@ v1::Failure ToFailure(const base::Error& error, const providers::Explained& expl
   out.set_message(explained.message);
   out.set_what_to_do(explained.what_to_do);
   out.set_doc_url(explained.doc_url);
+  out.set_message_id(message_id);
   for (const base::RecipientOutcome& outcome : error.recipients) {
     *out.add_recipients() = ToRecipient(outcome, recipient_names);
   }

@@ -41,8 +41,10 @@ v1::ExecuteResponse SentResponse(const SendCommand& command, const SentEmail& se
                                  const std::string& message_id, const Timeline& timeline,
                                  const std::vector<providers::Finding>& findings);
 
+// `message_id`: empty where none was made.
 v1::Failure ToFailure(const base::Error& error, const providers::Explained& explained,
-                      const std::vector<std::string>& recipient_names);
+                      const std::vector<std::string>& recipient_names,
+                      const std::string& message_id);
 
 v1::Diagnostic ToDiagnostic(const providers::Finding& finding);
 

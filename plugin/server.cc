@@ -1,6 +1,7 @@
 #include "plugin/server.h"
 
 #include <fcntl.h>
+#include <google/protobuf/generated_message_reflection.h>
 #include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -21,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "grpc/health/v1/health.pb.h"
 #include "plugin/account.h"
 #include "plugin/email_service.h"
 #include "plugin/http_listener.h"
@@ -184,6 +186,8 @@ void Configure(grpc::ServerBuilder& builder, const ServerConfig& config) {
 
 void EnableGrpcServices() {
   grpc::EnableDefaultHealthCheckService(true);
+  // For reflection: without a reference the linker would drop the descriptor.
+  google::protobuf::LinkMessageReflection<grpc::health::v1::HealthCheckRequest>();
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
 }
 

@@ -97,13 +97,11 @@ class Parser {
           [this](const std::string& text) { return TakePath(text, config_.state_dir); });
     Value("relays-file", "FILE", "The operator's SMTP accounts, YAML or JSON.", "",
           [this](const std::string& text) {
-            if (!fs::is_regular_file(text)) return "there is no file \"" + text + "\"";
-            return TakePath(text, config_.relays_file);
+            return TakeExisting(text, fs::file_type::regular, config_.relays_file);
           });
     Value("profiles-dir", "DIR", "Further provider profiles, *.textproto.", "",
           [this](const std::string& text) {
-            if (!fs::is_directory(text)) return "there is no folder \"" + text + "\"";
-            return TakePath(text, config_.profiles_dir);
+            return TakeExisting(text, fs::file_type::directory, config_.profiles_dir);
           });
     Value("ehlo-name", "NAME", "This host's name or IP address for EHLO, where a step sets none.",
           "", [this](const std::string& text) { return TakeEhloName(text); });
@@ -113,8 +111,9 @@ class Parser {
     Value("threads", "N", "Threads that send.", "one for each processor",
           [this](const std::string& text) { return TakeNumber(text, 1, 256, config_.threads); });
     Value("drain-timeout", "TIME",
-          "How long calls may go on after SIGTERM, e.g. 25s, 2m; at least 500ms.", "25s",
-          [this](const std::string& text) { return TakeDrainTimeout(text); });
+          "How long calls may go on after SIGTERM or SIGINT, e.g. 25s, 2m; at least 500ms. A second "
+          "signal cuts them off and exits 1.",
+          "25s", [this](const std::string& text) { return TakeDrainTimeout(text); });
     Value("log-level", "LEVEL", "debug, info, warning or error.", "info",
           [this](const std::string& text) {
             const auto level = ParseLevel(text);
@@ -192,8 +191,26 @@ class Parser {
 
   static std::string TakePath(const std::string& text, fs::path& value) {
     if (text.empty()) return "must not be empty";
-    value = fs::absolute(text);
+    std::error_code error;
+    fs::path path = fs::absolute(text, error);
+    if (error) {
+      return "\"" + text +
+             "\" is relative, and the working folder cannot be found: " + error.message();
+    }
+    value = std::move(path);
     return "";
+  }
+
+  // A path at which something of this type has to be.
+  static std::string TakeExisting(const std::string& text, fs::file_type type, fs::path& value) {
+    std::error_code error;
+    const fs::file_type found = fs::status(text, error).type();
+    if (found == fs::file_type::none) return "cannot look at \"" + text + "\": " + error.message();
+    if (found != type) {
+      return std::string("there is no ") + (type == fs::file_type::regular ? "file" : "folder") +
+             " \"" + text + "\"";
+    }
+    return TakePath(text, value);
   }
 
   std::string TakeHttpListen(const std::string& text) {

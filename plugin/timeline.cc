@@ -3,8 +3,11 @@
 namespace sendstep::plugin {
 namespace {
 
-// Bounds for a hostile server: a dialog worth reading is far shorter.
+// Bounds for a hostile server: a dialog worth reading is far shorter. With the replies to
+// 1000 recipients an answer stays under the 4 MiB that a gRPC client takes unless told otherwise.
 constexpr size_t kMaxTranscriptLines = 4000;
+constexpr size_t kMaxTranscriptBytes = size_t{1} << 20;
+constexpr size_t kMaxTranscriptLineBytes = 2048;
 constexpr size_t kMaxDetailBytes = 2048;
 
 }  // namespace
@@ -50,15 +53,21 @@ void Timeline::Failed(const base::Error& error) {
 }
 
 void Timeline::Keep(std::string_view prefix, std::string_view line) {
-  if (!keep_transcript_ || transcript_.size() >= kMaxTranscriptLines) return;
-  if (transcript_.size() + 1 == kMaxTranscriptLines) {
-    transcript_.emplace_back("[transcript cut here]");
+  if (!keep_transcript_) return;
+  // No room for one more line and the note.
+  const bool full = transcript_.size() + 1 >= kMaxTranscriptLines ||
+                    transcript_bytes_ + 2 * kMaxTranscriptLineBytes > kMaxTranscriptBytes;
+  if (full) {
+    if (left_out_++ == 0) transcript_.emplace_back();
+    transcript_.back() = "[lines left out: " + std::to_string(left_out_) + "]";
     return;
   }
   // A line is shown as one: what is not printable UTF-8 comes out as "?".
   transcript_.push_back(
       std::string(prefix) +
-      base::Reply{.code = 0, .enhanced_code = {}, .lines = {std::string(line)}}.Text(2048));
+      base::Reply{.code = 0, .enhanced_code = {}, .lines = {std::string(line)}}.Text(
+          kMaxTranscriptLineBytes));
+  transcript_bytes_ += transcript_.back().size();
 }
 
 void Timeline::LineSent(std::string_view line) { Keep("C: ", line); }

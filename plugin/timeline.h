@@ -33,6 +33,7 @@ class Timeline final : public smtp::Observer {
 
   // In the order the stages began.
   const std::vector<Entry>& entries() const { return entries_; }
+  // At most 1 MiB in 4000 lines; the last one says how many did not fit.
   const std::vector<std::string>& transcript() const { return transcript_; }
   const std::optional<smtp::TlsInfo>& tls() const { return tls_; }
 
@@ -56,6 +57,8 @@ class Timeline final : public smtp::Observer {
   std::optional<base::Stage> current_;
   base::Clock::time_point since_;
   std::vector<std::string> transcript_;
+  size_t transcript_bytes_ = 0;
+  size_t left_out_ = 0;  // lines of the transcript
   std::optional<smtp::TlsInfo> tls_;
 };
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "providers/pattern.h"
 #include "transport/base/address.h"
+#include "transport/smtp/sasl.h"
 
 namespace sendstep::providers {
 namespace {
@@ -24,9 +25,8 @@ std::string_view Trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-bool BreaksLine(std::string_view text) {
-  return text.find_first_of(std::string_view("\0\r\n", 3)) != std::string_view::npos;
-}
+// No AUTH exchange carries it.
+bool Unsendable(const smtp::Credentials& part) { return !smtp::CheckCredentials(part); }
 
 class CredentialResolver {
  public:
@@ -80,13 +80,18 @@ class CredentialResolver {
       if (!found) return;
       findings_.Error(field, "CONTROL_CHARACTER",
                       "It holds a line break or another control character.",
-                      "Look for a line break that was copied along.");
+                      "Look for a line break or a tab that was copied along.");
     };
-    control(
-        base::HasControlCharacter(config_.username) || base::NarrowsToLineBreak(config_.username),
-        "username");
-    control(BreaksLine(config_.password.Reveal()), "password");
-    control(base::HasControlCharacter(config_.oauth2_token.Reveal()), "oauth2_token");
+    smtp::Credentials username, password, token;
+    username.username = Trim(config_.username);
+    password.password = config_.password;
+    token.oauth2_token = config_.oauth2_token;
+    control(Unsendable(username) || base::HasControlCharacter(config_.username) ||
+                base::NarrowsToLineBreak(config_.username),
+            "username");
+    control(Unsendable(password), "password");
+    control(Unsendable(token) || base::HasControlCharacter(config_.oauth2_token.Reveal()),
+            "oauth2_token");
   }
 
   // Those of the profile that fit what is given; all of them where nothing is.

@@ -28,6 +28,7 @@ MAY_INCLUDE = {
         "google/rpc",
         "plugin/status_details.h",
         "plugin/yaml_message.h",
+        "providers/edit_distance.h",
     ],
 }
 

@@ -158,6 +158,7 @@ Failure FromAnswer(const v1::Failure& answer) {
   set("phase", LowerWord(answer.stage()));
   set("retryable", LowerWord(answer.retryable()));
   set("what_to_do", answer.what_to_do());
+  set("message_id", answer.message_id());
   if (answer.has_reply()) {
     set("smtp_code", std::to_string(answer.reply().code()));
     set("enhanced_code", answer.reply().enhanced_code());

@@ -15,6 +15,9 @@ namespace {
 
 constexpr size_t kMaxHeaderBytes = 256 * 1024;
 constexpr size_t kMaxMailBytes = 64 * 1024 * 1024;
+// Of the table: what a terminal shows. JSON has all of it.
+constexpr size_t kMaxColumn = 40;
+constexpr size_t kMaxSubject = 60;
 
 struct InboxOptions {
   std::string maildir;  // empty: ask the server
@@ -28,6 +31,25 @@ std::string LocalTime(std::chrono::system_clock::time_point at) {
   std::tm parts = {};
   char text[32] = "";
   if (localtime_r(&seconds, &parts)) std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  return text;
+}
+
+// As many recipients as fit the column, then how many more there are.
+std::string RecipientsText(const std::vector<std::string>& recipients) {
+  std::string text;
+  for (size_t i = 0; i < recipients.size(); ++i) {
+    const size_t after = recipients.size() - i - 1;
+    const std::string more = after == 0 ? "" : ", +" + std::to_string(after) + " more";
+    if (i == 0) {
+      text = Clipped(Shown(recipients[i]), kMaxColumn - more.size());
+      continue;
+    }
+    const std::string longer = text + ", " + Shown(recipients[i]);
+    if (Width(longer + more) > kMaxColumn) {
+      return text + ", +" + std::to_string(after + 1) + " more";
+    }
+    text = longer;
+  }
   return text;
 }
 
@@ -70,8 +92,9 @@ void ListInbox(const InboxOptions& options, Session& session) {
     const std::string from = HeaderValue(fields, "From");
     const std::string to = HeaderValue(fields, "To");
     const std::string subject = HeaderValue(fields, "Subject");
-    rows.push_back(
-        {Shown(mail.id), LocalTime(mail.stored_at), Shown(from), Shown(to), Shown(subject)});
+    rows.push_back({Shown(mail.id), LocalTime(mail.stored_at), Clipped(Shown(from), kMaxColumn),
+                    RecipientsText(HeaderList(fields, "To")),
+                    Clipped(Shown(subject), kMaxSubject)});
     json.push_back({{"id", mail.id},
                     {"date", HeaderValue(fields, "Date")},
                     {"from", from},

@@ -15,6 +15,25 @@ bool SameWord(std::string_view a, std::string_view b) {
   });
 }
 
+// The entries of a list, separated by commas outside of quoted strings.
+std::vector<std::string_view> SplitList(std::string_view value) {
+  std::vector<std::string_view> entries;
+  bool quoted = false;
+  size_t start = 0;
+  for (size_t i = 0; i < value.size(); ++i) {
+    if (quoted && value[i] == '\\') {
+      ++i;
+    } else if (value[i] == '"') {
+      quoted = !quoted;
+    } else if (value[i] == ',' && !quoted) {
+      entries.push_back(value.substr(start, i - start));
+      start = i + 1;
+    }
+  }
+  entries.push_back(value.substr(start));
+  return entries;
+}
+
 std::string_view TrimBlanks(std::string_view text) {
   const size_t from = text.find_first_not_of(" \t");
   if (from == std::string_view::npos) return {};
@@ -136,6 +155,19 @@ std::string HeaderValue(const std::vector<std::pair<std::string, std::string>>& 
     if (SameWord(key, name)) return DecodeWords(TrimBlanks(value));
   }
   return "";
+}
+
+std::vector<std::string> HeaderList(const std::vector<std::pair<std::string, std::string>>& fields,
+                                    std::string_view name) {
+  std::vector<std::string> list;
+  for (const auto& [key, value] : fields) {
+    if (!SameWord(key, name)) continue;
+    for (const std::string_view entry : SplitList(value)) {
+      list.push_back(DecodeWords(TrimBlanks(entry)));
+    }
+    break;
+  }
+  return list;
 }
 
 std::string DecodeWords(std::string_view value) {

@@ -20,6 +20,10 @@ std::vector<std::pair<std::string, std::string>> HeaderFields(std::string_view m
 std::string HeaderValue(const std::vector<std::pair<std::string, std::string>>& fields,
                         std::string_view name);
 
+// The decoded entries of such a field that lists addresses (RFC 5322 3.4), such as "To".
+std::vector<std::string> HeaderList(const std::vector<std::pair<std::string, std::string>>& fields,
+                                    std::string_view name);
+
 // Encoded words (RFC 2047, B and Q) of UTF-8, US-ASCII and ISO-8859-1 as UTF-8; blanks between two
 // of them go (section 6.2). What cannot be decoded stays as it is. Not safe for a terminal: see
 // Shown().

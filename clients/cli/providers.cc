@@ -4,11 +4,31 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "clients/cli/commands.h"
 #include "clients/cli/render.h"
+#include "providers/edit_distance.h"
 
 namespace sendstep::cli {
 namespace {
+
+// The provider or alias that `name` may have been meant to be; empty: none is near.
+std::string Nearest(const v1::DescribeResponse& answer, const std::string& name) {
+  const std::string wanted = absl::AsciiStrToLower(name.substr(0, 64));
+  std::string nearest;
+  size_t least = std::min<size_t>(3, wanted.size());
+  const auto consider = [&](const std::string& known) {
+    const size_t distance = providers::EditDistance(wanted, known);
+    if (distance >= least) return;
+    least = distance;
+    nearest = known;
+  };
+  for (const auto& p : answer.providers()) {
+    consider(p.id());
+    for (const std::string& alias : p.aliases()) consider(alias);
+  }
+  return nearest;
+}
 
 const v1::ProviderInfo* Find(const v1::DescribeResponse& answer, const std::string& name) {
   for (const auto& p : answer.providers()) {
@@ -36,9 +56,11 @@ void Providers(const std::string& name, Session& session) {
   }
   const v1::ProviderInfo* provider = Find(answer, name);
   if (!provider) {
-    return session.Report(
-        FromInput(absl::NotFoundError("no provider \"" + name + "\"; see: sendstep providers")),
-        "unknown");
+    const std::string nearest = Nearest(answer, name);
+    const std::string hint =
+        nearest.empty() ? "see: sendstep providers" : "did you mean \"" + nearest + "\"?";
+    return session.Report(FromInput(absl::NotFoundError("no provider \"" + name + "\"; " + hint)),
+                          "unknown");
   }
   session.Answer(
       *provider, [&] { return RenderProvider(*provider, session.style()); }, ExitCode::kOk);

@@ -92,6 +92,16 @@ std::string Padded(std::string text, size_t width) {
   return text;
 }
 
+std::string Clipped(std::string utf8, size_t width) {
+  constexpr std::string_view kDots = "...";
+  if (Width(utf8) <= width) return utf8;
+  size_t kept = 0;
+  for (size_t column = 0; column + kDots.size() < width; ++column) {
+    kept += std::max<size_t>(Decode(utf8, kept).length, 1);
+  }
+  return utf8.substr(0, kept).append(kDots, 0, width);
+}
+
 std::string Table(const std::vector<std::vector<std::string>>& rows, std::string_view indent) {
   std::vector<size_t> widths;
   for (const auto& row : rows) {

@@ -26,6 +26,9 @@ size_t Width(std::string_view utf8);
 // `text` with blanks up to `width` columns.
 std::string Padded(std::string text, size_t width);
 
+// `utf8` cut to at most `width` columns, three dots last where something was cut.
+std::string Clipped(std::string utf8, size_t width);
+
 // Rows as aligned columns, two blanks between, every line starting with `indent`. The last column
 // is not padded. Cells are shown as they are: make them safe first.
 std::string Table(const std::vector<std::vector<std::string>>& rows, std::string_view indent = "");

@@ -60,6 +60,15 @@ class BadInput(unittest.TestCase):
 
     # ---------------------------------------------------------------------------------- the email
 
+    def test_control_character_in_username_or_password(self):
+        for bad in ("\t", "\v", "\x1b", "\x7f"):
+            for field in ("username", "password"):
+                login = {"username": "ada", "password": self.password}
+                login[field] = f"{self.password}{bad}x"
+                self.refused_smtp(field, "CONTROL_CHARACTER", allowPlaintextAuth=True,
+                                  username=login["username"],
+                                  password={"value": login["password"]})
+
     def test_recipient_is_missing(self):
         self.refused_email(letter(to=None), "email.to", "FIELD_REQUIRED")
         self.refused_email(letter(to=[{"name": "Bob"}]), "email.to[0].email", "FIELD_REQUIRED")

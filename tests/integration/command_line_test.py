@@ -112,6 +112,11 @@ email:
             self.assertRegex(ran.out, rf"(?m)^\s*{stage}\s+ok\s+[\d.]+ m?s")
         self.assertIn("next steps", ran.out)
 
+    def test_an_uncertain_test_send_names_the_message_id_to_look_for(self):
+        ran = self.sendstep("test", "--provider", "sandbox", "--from", "ada@example.com",
+                            "--to", "drop-after-data@example.org", code=7)
+        self.assertRegex(ran.out, r"(?m)^  message id  <\S+@example\.com>$")
+
     def test_a_transcript_holds_the_dialog_without_the_password(self):
         ran = self.sendstep("test", "--json", "--provider", "sandbox", "--from", "ada@example.com",
                             "--to", "bob@example.org", "--username", "ada",
@@ -123,6 +128,9 @@ email:
     def test_validate_names_the_nearest_provider(self):
         ran = self.sendstep("validate", "--provider", "gmial", code=3)
         self.assertIn('"gmail"', ran.out + ran.err)
+
+    def test_providers_names_the_nearest(self):
+        self.assertIn('"gmail"', self.sendstep("providers", "gmial", code=2).err)
 
     def test_inbox_lists_and_shows_what_was_sent(self):
         ran = self.send("bob@example.org", "--subject", "Für den Posteingang", "--json")

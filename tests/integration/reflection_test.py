@@ -4,23 +4,46 @@
 import base64
 import email
 import json
+import socket
 import unittest
 
 import runner
+import scripted
 import support
 
-# What a prober knows of the standard health service; gRPC's own brings no descriptor of it.
-HEALTH = """\
-syntax = "proto3";
-package grpc.health.v1;
-message HealthCheckRequest { string service = 1; }
-message HealthCheckResponse {
-  enum ServingStatus { UNKNOWN = 0; SERVING = 1; NOT_SERVING = 2; SERVICE_UNKNOWN = 3; }
-  ServingStatus status = 1;
-}
-service Health { rpc Check(HealthCheckRequest) returns (HealthCheckResponse); }
-"""
+# Frames and flags of HTTP/2 (RFC 9113 6).
+DATA, HEADERS, SETTINGS = 0, 1, 4
+END_STREAM, END_HEADERS = 1, 4
 METHODS = ["Describe", "Execute", "GetExecution", "TestSend", "ValidateConfig"]
+
+
+def raw_call(address, method, message, timeout):
+    """The message that answers a call with this grpc-timeout, which no client library sends; empty:
+    a status answers it."""
+    def frame(kind, flags, stream, payload):
+        return (len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+                + payload)
+
+    def header(name, value):
+        return bytes([0, len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+    headers = b"".join(header(*pair) for pair in (
+        (":method", "POST"), (":scheme", "http"), (":path", f"/{support.SERVICE}/{method}"),
+        (":authority", address), ("content-type", "application/grpc"), ("te", "trailers"),
+        ("grpc-timeout", timeout)))
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), support.PATIENCE) as connection:
+        connection.sendall(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b"")
+            + frame(HEADERS, END_HEADERS, 1, headers)
+            + frame(DATA, END_STREAM, 1, b"\0" + len(message).to_bytes(4, "big") + message))
+        stream, answer = connection.makefile("rb"), b""
+        while head := stream.read(9):
+            payload = stream.read(int.from_bytes(head[:3], "big"))
+            answer += payload if head[3] == DATA else b""
+            if head[3] in (DATA, HEADERS) and head[4] & END_STREAM:
+                break
+    return answer[5:]
 
 
 class Reflection(unittest.TestCase):
@@ -38,6 +61,13 @@ class Reflection(unittest.TestCase):
         services = self.grpcurl(self.server.address, "list").split()
         for service in (support.SERVICE, "grpc.health.v1.Health"):
             self.assertIn(service, services)
+
+    def test_every_listed_service_is_described(self):
+        services = self.grpcurl(self.server.address, "list").split()
+        described = self.grpcurl(self.server.address, "describe")
+        for service in services:
+            self.assertIn(f"service {service.rpartition('.')[2]} ", described)
+            self.assertIn(" is a service", self.grpcurl(self.server.address, "describe", service))
 
     def test_methods_are_listed(self):
         listed = self.grpcurl(self.server.address, "list", support.SERVICE).split()
@@ -73,11 +103,8 @@ class Reflection(unittest.TestCase):
         self.assertIn("email.to", [v["field"] for v in details["BadRequest"]["field_violations"]])
 
     def test_health_is_serving(self):
-        folder = support.temporary_folder()
-        (folder / "health.proto").write_text(HEALTH)
         for service in ("", support.SERVICE):
-            out = self.grpcurl("-import-path", folder, "-proto", "health.proto", "-d",
-                               json.dumps({"service": service}), self.server.address,
+            out = self.grpcurl("-d", json.dumps({"service": service}), self.server.address,
                                "grpc.health.v1.Health/Check")
             self.assertEqual("SERVING", json.loads(out)["status"])
 
@@ -89,6 +116,26 @@ class Reflection(unittest.TestCase):
         self.assertEqual({"config", "email"}, set(schema["properties"]))
         self.assertIn('"writeOnly": true', json.dumps(schema))
         self.assertEqual(40 << 20, int(answer.message["limits"]["maxRequestBytes"]))
+
+    def test_a_deadline_of_millennia_is_no_short_one(self):
+        request = b"\x0a\x0b\x0a\x09\x0a\x07sandbox"  # config.smtp.provider
+        answer = raw_call(self.server.address, "ValidateConfig", request, timeout="99999999H")
+        self.assertTrue(answer.startswith(b"\x08\x01"), answer)  # valid
+
+    def test_the_answer_of_a_long_test_fits_a_client_that_takes_4_mib(self):
+        """What grpcurl takes, as every gRPC client unless told otherwise."""
+        reply = "\n".join([f"250-2.1.5 {'x' * 2000}"] * 30 + [f"250 2.1.5 {'x' * 2000}"])
+        listener = scripted.ScriptedSmtp(replies={"RCPT": reply})
+        self.addCleanup(listener.stop)
+        answer = self.server.call("TestSend", {
+            "config": {"smtp": {"host": "127.0.0.1", "port": listener.port, "tls": "TLS_MODE_OFF",
+                                "domain": "client.example.org"}},
+            "to": [{"email": f"recipient-{i}@example.org"} for i in range(1000)],
+            "email": {"from": {"email": "ada@example.org"}}})
+        self.assertTrue(answer.ok, answer.text)
+        self.assertEqual(1000, len(answer.message["result"]["recipients"]))
+        self.assertEqual(512, len(answer.message["result"]["recipients"][999]["reply"]["text"]))
+        self.assertRegex(answer.message["transcript"][-1], r"^\[lines left out: \d+\]$")
 
     def test_an_attachment_of_any_bytes_arrives(self):
         content = bytes(range(256)) * 40

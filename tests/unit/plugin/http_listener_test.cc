@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -119,18 +120,42 @@ TEST_F(HttpListenerTest, WhatIsNotHttpIsRefused) {
   EXPECT_THAT(Exchange("EHLO me\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
 }
 
-TEST_F(HttpListenerTest, ConnectionBeyondTheLimitIsServedWhenOneEnds) {
+TEST_F(HttpListenerTest, ProbeIsAnsweredWhileManySendHalfARequest) {
+  const auto before = std::chrono::steady_clock::now();
   asio::io_context context;
   std::vector<tcp::socket> idle;
-  for (int i = 0; i < 64; ++i) idle.emplace_back(context).connect(Endpoint());
-  tcp::socket late(context);
-  late.connect(Endpoint());
-  asio::write(late, asio::buffer(std::string("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")));
-  idle.pop_back();
-  std::string answer;
+  for (int i = 0; i < 300; ++i) {
+    idle.emplace_back(context).connect(Endpoint());
+    asio::write(idle.back(), asio::buffer(std::string("GET /healthz HT")));
+  }
+  EXPECT_THAT(Get("/healthz"), StartsWith("HTTP/1.1 200 "));
+  // A connection without a whole request lives 10 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(8));
+}
+
+TEST_F(HttpListenerTest, ProbeIsAnsweredWhileManyKeepWhatWasAnswered) {
+  const auto before = std::chrono::steady_clock::now();
+  asio::io_context context;
+  std::vector<tcp::socket> answered;
+  for (int i = 0; i < 80; ++i) {
+    answered.emplace_back(context).connect(Endpoint());
+    asio::write(answered.back(), asio::buffer(std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n")));
+  }
+  EXPECT_THAT(Get("/healthz"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(8));
+}
+
+TEST_F(HttpListenerTest, ConnectionBeyondTheLimitClosesTheOldest) {
+  asio::io_context context;
+  std::vector<tcp::socket> idle;
+  for (int i = 0; i < 65; ++i) idle.emplace_back(context).connect(Endpoint());
+  char byte = 0;
   boost::system::error_code error;
-  asio::read(late, asio::dynamic_buffer(answer), error);
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+  asio::read(idle.front(), asio::buffer(&byte, 1), error);
+  EXPECT_TRUE(error == asio::error::eof || error == asio::error::connection_reset) << error;
+  idle[1].non_blocking(true);
+  asio::read(idle[1], asio::buffer(&byte, 1), error);
+  EXPECT_EQ(error, asio::error::would_block);
 }
 
 TEST_F(HttpListenerTest, StopClosesConnectionsAndThePort) {

@@ -141,6 +141,12 @@ const BadInput kBadInputs[] = {
      "email.headers[0].value CONTROL_CHARACTER"},
     {"MessageIdWithBlank", [](auto& r) { r.mutable_email()->set_in_reply_to("<a b@c>"); },
      "email.in_reply_to FIELD_INVALID"},
+    {"TooManyReplyTo",
+     [](auto& r) {
+       for (size_t i = 0; i <= kMaxReplyTo; ++i)
+         r.mutable_email()->add_reply_to()->set_email("a@example.com");
+     },
+     "email.reply_to LIMIT_EXCEEDED"},
     {"BadReference", [](auto& r) { r.mutable_email()->add_references("nonsense"); },
      "email.references[0] FIELD_INVALID"},
     {"BadEnvelopeSender", [](auto& r) { r.mutable_email()->set_envelope_sender("@"); },

@@ -75,6 +75,15 @@ TEST(ResponseMappingTest, AFailureCarriesTheServersWordsAndAdvice) {
   EXPECT_EQ(details->retry_after, std::chrono::seconds(60));
 }
 
+TEST(ResponseMappingTest, AFailureInAnAnswerNamesTheMessageId) {
+  const base::Error uncertain =
+      base::Failed(Stage::kData, Cause::kConnectionLost, ErrorClass::kUncertain);
+  const v1::Failure failure = ToFailure(uncertain, Why("DELIVERY_UNCERTAIN", Retryable::kUncertain),
+                                        {}, "<id@example.com>");
+  EXPECT_EQ(failure.message_id(), "<id@example.com>");
+  EXPECT_EQ(failure.reason(), v1::REASON_DELIVERY_UNCERTAIN);
+}
+
 TEST(ResponseMappingTest, FindingsBecomeFieldViolationsWithoutTheWarnings) {
   const std::vector<Finding> findings = {
       {Severity::kWarning, "config.smtp.port", "WARNING", "POP3.", "", ""},

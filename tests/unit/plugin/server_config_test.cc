@@ -236,6 +236,30 @@ TEST(ServerConfigTest, RelativeFoldersBecomeAbsolute) {
   EXPECT_EQ(Good({"--state-dir", "state"}).state_dir, fs::current_path() / "state");
 }
 
+TEST_F(ConfigFileTest, PathThatCannotBeLookedAtIsSaid) {
+  const fs::path loop = folder_ / "loop";
+  fs::create_symlink(loop, loop);
+  EXPECT_THAT(Bad({"--relays-file", loop / "relays.yaml"}),
+              AllOf(HasSubstr("--relays-file"), HasSubstr("cannot look at"), HasSubstr("levels")));
+  EXPECT_THAT(Bad({"--profiles-dir", loop / "profiles"}),
+              AllOf(HasSubstr("--profiles-dir"), HasSubstr("cannot look at")));
+}
+
+TEST_F(ConfigFileTest, PathOfAnotherTypeIsSaid) {
+  EXPECT_THAT(Bad({"--relays-file", folder_}), HasSubstr("there is no file"));
+  EXPECT_THAT(Bad({"--profiles-dir", File("")}), HasSubstr("there is no folder"));
+}
+
+TEST_F(ConfigFileTest, RelativePathInAFolderThatIsGoneIsSaid) {
+  const fs::path before = fs::current_path();
+  fs::create_directory(folder_ / "gone");
+  fs::current_path(folder_ / "gone");
+  fs::remove(folder_ / "gone");
+  EXPECT_THAT(Bad({"--state-dir", "state"}),
+              AllOf(HasSubstr("--state-dir"), HasSubstr("working folder")));
+  fs::current_path(before);
+}
+
 TEST(ServerConfigTest, VersionIsOneLine) {
   const CommandLine parsed = Parse({"--version"});
   EXPECT_EQ(parsed.exit_code, 0);
@@ -247,6 +271,10 @@ TEST(ServerConfigTest, HelpNamesFlagDefaultAndVariable) {
   EXPECT_EQ(parsed.exit_code, 0);
   EXPECT_THAT(parsed.output, AllOf(HasSubstr("--drain-timeout TIME"), HasSubstr("25s"),
                                    HasSubstr("SENDSTEP_DRAIN_TIMEOUT")));
+}
+
+TEST(ServerConfigTest, HelpSaysWhatASecondSignalDoes) {
+  EXPECT_THAT(Parse({"--help"}).output, AllOf(HasSubstr("second signal"), HasSubstr("exits 1")));
 }
 
 }  // namespace

@@ -75,7 +75,19 @@ TEST(TimelineTest, TranscriptIsBoundedAndPrintable) {
   timeline.LineReceived("a\x1b[31mb\xff");
   for (int i = 0; i < 10000; ++i) timeline.LineReceived("x");
   EXPECT_EQ(timeline.transcript().front(), "S: a?[31mb?");
-  EXPECT_LE(timeline.transcript().size(), 4000u);
+  EXPECT_EQ(timeline.transcript().size(), 4000u);
+  EXPECT_EQ(timeline.transcript().back(), "[lines left out: 6002]");
+}
+
+TEST(TimelineTest, TranscriptOfLongLinesHasAtMostOneMebibyte) {
+  Timeline timeline(nullptr, true);
+  for (int i = 0; i < 3000; ++i) timeline.LineReceived(std::string(2046, 'x'));
+  size_t bytes = 0;
+  for (const std::string& line : timeline.transcript()) bytes += line.size();
+  EXPECT_LE(bytes, size_t{1} << 20);
+  EXPECT_GT(bytes, size_t{1} << 19);
+  EXPECT_EQ(timeline.transcript().back(),
+            "[lines left out: " + std::to_string(3001 - timeline.transcript().size()) + "]");
 }
 
 TEST(TimelineTest, FeedsTheMetrics) {

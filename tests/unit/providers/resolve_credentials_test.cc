@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "providers/resolve.h"
+#include "transport/smtp/sasl.h"
 
 namespace sendstep::providers {
 namespace {
@@ -140,7 +141,9 @@ TEST_F(ResolveCredentialsTest, IamSecretKeyAsPasswordIsAWarning) {
 
 TEST_F(ResolveCredentialsTest, ControlCharactersAreRefused) {
   for (const std::string& bad :
-       {std::string("a\nb"), std::string("a\rb"), std::string("a\0b", 3)}) {
+       {std::string("a\nb"), std::string("a\rb"), std::string("a\0b", 3), std::string("a\tb"),
+        std::string("a\vb"), std::string("a\x1b[b"), std::string("a\x7f"), std::string("a\x01")}) {
+    SCOPED_TRACE(testing::PrintToString(bad));
     Give("custom", bad, "x");
     EXPECT_EQ(Error("username").reason, "CONTROL_CHARACTER");
     Give("custom", "user", bad);
@@ -149,6 +152,22 @@ TEST_F(ResolveCredentialsTest, ControlCharactersAreRefused) {
     config_.oauth2_token = base::Secret(bad);
     EXPECT_EQ(Error("oauth2_token").reason, "CONTROL_CHARACTER");
   }
+}
+
+TEST_F(ResolveCredentialsTest, EveryPasswordThatAuthCannotCarryIsRefused) {
+  for (int byte = 0; byte < 256; ++byte) {
+    Give("custom", "user", std::string(1, static_cast<char>(byte)));
+    smtp::Credentials credentials;
+    credentials.password = config_.password;
+    EXPECT_EQ(Error("password").reason == "CONTROL_CHARACTER", !smtp::CheckCredentials(credentials))
+        << byte;
+  }
+}
+
+TEST_F(ResolveCredentialsTest, TabsAroundTheUsernameGo) {
+  Give("custom", "\tuser\t", "hunter2");
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(Run().settings.credentials->username, "user");
 }
 
 TEST_F(ResolveCredentialsTest, OverlongValuesAreRefused) {

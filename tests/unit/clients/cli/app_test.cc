@@ -209,7 +209,20 @@ TEST_F(AppTest, ProvidersListsAllOrShowsOneByItsAlias) {
   process_.out.str("");
   EXPECT_EQ(process_.Run({"providers", "mailchimp", "--json"}), 0);
   EXPECT_EQ(Json()["id"], "mandrill");
-  EXPECT_EQ(process_.Run({"providers", "mailchump"}), 2);
+}
+
+TEST_F(AppTest, AProviderThatIsNotThereIsTakenForTheNearest) {
+  service_.describe_response.add_providers()->set_id("gmail");
+  auto* provider = service_.describe_response.add_providers();
+  provider->set_id("mandrill");
+  provider->add_aliases("mailchimp");
+  EXPECT_EQ(process_.Run({"providers", "gmial"}), 2);
+  EXPECT_THAT(process_.err.str(), HasSubstr("no provider \"gmial\"; did you mean \"gmail\"?"));
+  EXPECT_EQ(process_.Run({"providers", "MailChump"}), 2);
+  EXPECT_THAT(process_.err.str(), HasSubstr("did you mean \"mailchimp\"?"));
+  process_.err.str("");
+  EXPECT_EQ(process_.Run({"providers", "xyz"}), 2);
+  EXPECT_THAT(process_.err.str(), HasSubstr("see: sendstep providers"));
 }
 
 TEST_F(AppTest, InboxAsksTheServerWhereItsMailIs) {

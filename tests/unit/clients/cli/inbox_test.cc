@@ -55,6 +55,33 @@ TEST_F(InboxTest, ListIsNewestLastAndDecoded) {
   EXPECT_LT(text.find("300.M2.host  "), text.find("200.M1.host  "));
 }
 
+TEST_F(InboxTest, ManyRecipientsAreCountedAndLongTextIsCut) {
+  std::string to = "\"Lee, Ann\" <a0@example.com>";
+  for (int i = 1; i < 1000; ++i) to += ",\r\n b" + std::to_string(i) + "@x.org";
+  Store("new/1.a.b",
+        "From: " + std::string(500, 'f') + "\r\nTo: " + to +
+            "\r\nSubject: " + std::string(900, 's') + "\r\n\r\n",
+        1);
+  EXPECT_EQ(Inbox({"list"}), 0);
+  const std::string text = process_.out.str();
+  EXPECT_THAT(text, HasSubstr("fff...  \"Lee, Ann\" <a0@example.com>, +999 more  sss"));
+  EXPECT_THAT(text, HasSubstr("sss...\n"));
+  for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
+    EXPECT_LT(text.find('\n', at) - at, 200u);
+  }
+}
+
+TEST_F(InboxTest, AsManyRecipientsAreShownAsFit) {
+  Store("new/1.a.b", "To: ann@x.org, bob@x.org, cy@x.org, dan@x.org, eve@x.org\r\n\r\n", 3);
+  Store("new/2.a.b", "To: " + std::string(60, 'a') + "@x.org, bob@x.org\r\n\r\n", 2);
+  Store("new/3.a.b", "To: ann@x.org, bob@x.org, cy@x.org\r\n\r\n", 1);
+  EXPECT_EQ(Inbox({"list"}), 0);
+  const std::string text = process_.out.str();
+  EXPECT_THAT(text, HasSubstr("  ann@x.org, bob@x.org, cy@x.org, +2 more\n"));
+  EXPECT_THAT(text, HasSubstr("  " + std::string(28, 'a') + "..., +1 more\n"));
+  EXPECT_THAT(text, HasSubstr("  ann@x.org, bob@x.org, cy@x.org\n"));
+}
+
 TEST_F(InboxTest, AnEmptyInboxIsNoFailure) {
   EXPECT_EQ(Inbox({"list"}), 0);
   EXPECT_EQ(process_.out.str(), "");

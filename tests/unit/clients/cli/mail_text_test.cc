@@ -49,5 +49,13 @@ TEST(MailText, FieldsAreUnfolded) {
   EXPECT_EQ(HeaderValue(fields, "X"), "");
 }
 
+TEST(MailText, CommasInNamesSeparateNothing) {
+  const auto fields = HeaderFields(
+      "To: \"Lee, \\\"A\\\"\" <a@b.c>,\r\n =?utf-8?q?L=C3=A9=2C_B?= <b@b.c> , c@b.c\r\n\r\n");
+  EXPECT_THAT(HeaderList(fields, "to"),
+              testing::ElementsAre("\"Lee, \\\"A\\\"\" <a@b.c>", "Lé, B <b@b.c>", "c@b.c"));
+  EXPECT_THAT(HeaderList(fields, "Cc"), testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace sendstep::cli

@@ -76,6 +76,14 @@ TEST(Render, AFailedTestExplainsAndSaysWhatToDo) {
   EXPECT_THAT(text, Not(HasSubstr("EHLO")));
 }
 
+TEST(Render, AnUncertainTestNamesTheMessageId) {
+  const auto answer = Parse<v1::TestSendResponse>(R"(
+    verdict: "Nobody knows."
+    failure { retryable: RETRYABLE_UNCERTAIN message: "Nobody knows." message_id: "<m@example.com>" }
+  )");
+  EXPECT_THAT(RenderTest(answer, false, kPlain), HasSubstr("  message id  <m@example.com>\n"));
+}
+
 TEST(Render, TheDialogIsShownWhenAskedForAndEscaped) {
   const std::string text = RenderTest(Parse<v1::TestSendResponse>(kFailedTest), true, kPlain);
   EXPECT_THAT(text, HasSubstr("dialog\n  C: EHLO example.com\n  S: 250 ok\\x1b[2J\n"));

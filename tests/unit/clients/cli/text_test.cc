@@ -42,6 +42,13 @@ TEST(Text, TableAlignsByCharactersNotBytes) {
   EXPECT_EQ(Table({{"Ä", "x"}, {"bb", "y"}, {"c"}}, "> "), "> Ä   x\n> bb  y\n> c\n");
 }
 
+TEST(Text, ClippedCutsBetweenCharacters) {
+  EXPECT_EQ(Clipped("Grüße", 5), "Grüße");
+  EXPECT_EQ(Clipped("Grüße 😀😀", 7), "Grüß...");
+  EXPECT_EQ(Clipped("😀😀😀😀😀", 4), "😀...");
+  EXPECT_EQ(Clipped("abcdef", 2), "..");
+}
+
 TEST(Text, StyleWithoutColoursIsPlain) {
   EXPECT_EQ(Style(false).Bad("x"), "x");
   EXPECT_EQ(Style(true).Bad("x"), "\x1b[31mx\x1b[0m");

@@ -86,9 +86,7 @@ class CredentialResolver {
     username.username = Trim(config_.username);
     password.password = config_.password;
     token.oauth2_token = config_.oauth2_token;
-    control(Unsendable(username) || base::HasControlCharacter(config_.username) ||
-                base::NarrowsToLineBreak(config_.username),
-            "username");
+    control(Unsendable(username) || base::HasControlCharacter(config_.username), "username");
     control(Unsendable(password), "password");
     control(Unsendable(token) || base::HasControlCharacter(config_.oauth2_token.Reveal()),
             "oauth2_token");

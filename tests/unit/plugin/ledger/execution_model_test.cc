@@ -1,0 +1,270 @@
+// The rules of execution.h against a world in which everything that can happen does: two owners
+// that crash, pause and wake at any step, servers that take, refuse or fall silent, callers that
+// repeat and change the email, a clock that runs. Every state that can be reached within the bounds
+// is visited, and what the ledger says is compared with what was delivered.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <deque>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plugin/ledger/execution.h"
+
+namespace sendstep::ledger {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr size_t kRecipients = 2;
+constexpr int kOwners = 2;
+constexpr uint64_t kMaxEpoch = 3;
+constexpr int kMaxTicks = 3;
+constexpr Timing kTiming{.lease = milliseconds(10), .reply_wait = milliseconds(10)};
+
+// A process on its way through one attempt.
+struct Owner {
+  enum class At { kIdle, kClaimed, kGated, kKnows };
+  At at = At::kIdle;
+  uint64_t epoch = 0;
+  std::vector<size_t> offered;
+  Verdict verdict;
+};
+
+struct World {
+  std::optional<Execution> stored;
+  std::array<Owner, kOwners> owners;
+  std::array<int, kRecipients> delivered{};
+  int ticks = 0;
+  bool resent = false;  // somebody asked for a second delivery
+
+  Time now() const { return Time(milliseconds(1000 + 10 * ticks)); }
+
+  // Two worlds of the same key go on alike.
+  std::string Key() const {
+    std::ostringstream key;
+    key << ticks << resent;
+    for (const int count : delivered) key << ' ' << count;
+    if (stored) {
+      key << '|' << static_cast<int>(stored->state) << stored->epoch << stored->fingerprint
+          << stored->lease_until.time_since_epoch().count();
+      for (const Recipient& r : stored->recipients) {
+        key << ',' << static_cast<int>(r.state) << r.maybe << r.code;
+      }
+    }
+    for (const Owner& owner : owners) {
+      key << '|' << static_cast<int>(owner.at) << owner.epoch;
+      for (const size_t index : owner.offered) key << index;
+      if (owner.at != Owner::At::kKnows) continue;
+      key << static_cast<int>(owner.verdict.kind);
+      for (const auto& refused : owner.verdict.refused) key << '-' << refused.index << refused.code;
+    }
+    return key.str();
+  }
+};
+
+class Model {
+ public:
+  void Run() {
+    Visit(World());
+    while (!queue_.empty()) {
+      const World world = std::move(queue_.front());
+      queue_.pop_front();
+      Tick(world);
+      Settle(world);
+      for (int i = 0; i < kOwners; ++i) Act(world, i);
+    }
+  }
+
+  size_t visited() const { return seen_.size(); }
+  const std::set<State>& states() const { return states_; }
+
+ private:
+  using At = Owner::At;
+
+  void Visit(World world) {
+    if (!seen_.insert(world.Key()).second) return;
+    Check(world);
+    if (::testing::Test::HasFailure()) {
+      queue_.clear();
+      return;
+    }
+    queue_.push_back(std::move(world));
+  }
+
+  static void Check(const World& world) {
+    SCOPED_TRACE(world.Key());
+    for (const int count : world.delivered) {
+      if (!world.resent) EXPECT_LE(count, 1);
+    }
+    if (!world.stored) return;
+    const Execution& known = *world.stored;
+    for (size_t i = 0; i < kRecipients; ++i) {
+      const Recipient& recipient = known.recipients[i];
+      const bool accepted = recipient.state == Recipient::State::kAccepted;
+      const bool may_have_it =
+          accepted || recipient.maybe || recipient.state == Recipient::State::kOffered;
+      if (accepted) EXPECT_GE(world.delivered[i], 1) << "said to be delivered";
+      if (!may_have_it) EXPECT_EQ(world.delivered[i], 0) << "said not to be delivered";
+    }
+    if (known.state == State::kFailed) {
+      EXPECT_EQ(world.delivered, (std::array<int, kRecipients>{}));
+    }
+  }
+
+  void Tick(World world) {
+    if (world.ticks == kMaxTicks) return;
+    ++world.ticks;
+    Visit(std::move(world));
+  }
+
+  // A person who has looked.
+  void Settle(World world) {
+    if (!world.stored || world.stored->state != State::kUncertain) return;
+    bool all = true, none = true;
+    for (size_t i = 0; i < kRecipients; ++i) {
+      const Recipient& recipient = world.stored->recipients[i];
+      if (recipient.state == Recipient::State::kAccepted) continue;
+      if (!recipient.maybe && recipient.state != Recipient::State::kOffered) continue;
+      (world.delivered[i] > 0 ? none : all) = false;
+    }
+    // Who still has a message under way could make it untrue.
+    for (const Owner& owner : world.owners) {
+      if (owner.at == At::kGated) return;
+    }
+    if (all == none) return;
+    world.stored = Resolve(*world.stored, all, world.now());
+    Visit(std::move(world));
+  }
+
+  void Act(const World& world, int i) {
+    const Owner& owner = world.owners[i];
+    if (owner.at != At::kIdle) {  // it crashes
+      World next = world;
+      next.owners[i] = Owner();
+      Visit(std::move(next));
+    }
+    switch (owner.at) {
+      case At::kIdle:
+        return Claims(world, i);
+      case At::kClaimed:
+        return Envelope(world, i);
+      case At::kGated:
+        return EndOfMessage(world, i);
+      case At::kKnows:
+        return Records(world, i);
+    }
+  }
+
+  void Claims(const World& world, int i) {
+    if (world.stored && world.stored->epoch >= kMaxEpoch) return;
+    for (const char* fingerprint : {"a", "b"}) {
+      for (const bool resend : {false, true}) {
+        World next = world;
+        Claim claim;
+        claim.owner = std::string(1, static_cast<char>('A' + i));
+        claim.fingerprint = fingerprint;
+        claim.recipients = kRecipients;
+        claim.resend_on_uncertain = resend;
+        claim.timing = kTiming;
+        const Decision decision =
+            Begin(world.stored ? &*world.stored : nullptr, claim, world.now());
+        if (const auto* replay = std::get_if<Replay>(&decision)) {
+          states_.insert(replay->execution.state);
+          next.stored = replay->execution;
+        } else if (const auto* proceed = std::get_if<Proceed>(&decision)) {
+          next.resent = next.resent || MaybeAmong(*proceed);
+          EXPECT_TRUE(resend || !MaybeAmong(*proceed)) << "sent again unasked";
+          EXPECT_FALSE(proceed->send_to.empty());
+          next.stored = proceed->execution;
+          next.owners[i] = {At::kClaimed, proceed->execution.epoch, proceed->send_to, {}};
+        } else {
+          continue;
+        }
+        Visit(std::move(next));
+      }
+    }
+  }
+
+  static bool MaybeAmong(const Proceed& proceed) {
+    for (const size_t index : proceed.send_to) {
+      if (proceed.execution.recipients[index].maybe) return true;
+    }
+    return false;
+  }
+
+  // The server takes some recipients and refuses others; then the gate.
+  void Envelope(const World& world, int i) {
+    const std::vector<size_t>& send_to = world.owners[i].offered;
+    const size_t kinds = send_to.size() == 1 ? 3 : 9;  // each: taken, 4xx, 5xx
+    for (size_t kind = 0; kind < kinds; ++kind) {
+      World next = world;
+      Owner& owner = next.owners[i];
+      owner.offered.clear();
+      for (size_t n = 0, rest = kind; n < send_to.size(); ++n, rest /= 3) {
+        if (rest % 3 == 0) {
+          owner.offered.push_back(send_to[n]);
+        } else {
+          owner.verdict.refused.push_back({send_to[n], rest % 3 == 1 ? 450 : 550, ""});
+        }
+      }
+      if (owner.offered.empty()) {
+        owner.at = At::kKnows;
+        owner.verdict.kind = Verdict::Kind::kNotTaken;
+      } else if (auto gated = Gate(*next.stored, owner.epoch, owner.offered, kTiming, next.now())) {
+        next.stored = *gated;
+        owner.at = At::kGated;
+      } else {
+        owner = Owner();  // fenced: it sends no end
+      }
+      Visit(std::move(next));
+    }
+  }
+
+  void EndOfMessage(const World& world, int i) {
+    for (const bool taken : {true, false}) {
+      for (const bool answered : {true, false}) {
+        World next = world;
+        Owner& owner = next.owners[i];
+        if (taken) {
+          for (const size_t index : owner.offered) ++next.delivered[index];
+        }
+        owner.at = At::kKnows;
+        owner.verdict.kind = !answered ? Verdict::Kind::kUncertain
+                             : taken   ? Verdict::Kind::kTaken
+                                       : Verdict::Kind::kNotTaken;
+        Visit(std::move(next));
+      }
+    }
+  }
+
+  void Records(const World& world, int i) {
+    World next = world;
+    const Owner owner = std::exchange(next.owners[i], Owner());
+    if (auto settled = ledger::Settle(*next.stored, owner.epoch, owner.verdict, next.now())) {
+      next.stored = *settled;
+      states_.insert(settled->state);
+    }
+    Visit(std::move(next));
+  }
+
+  std::deque<World> queue_;
+  std::set<std::string> seen_;
+  std::set<State> states_;
+};
+
+TEST(ExecutionModel, NobodyGetsTheEmailTwiceUnaskedAndNoAnswerIsUntrue) {
+  Model model;
+  model.Run();
+  EXPECT_EQ(model.states(),
+            (std::set<State>{State::kSent, State::kPending, State::kFailed, State::kUncertain}))
+      << "the model does not reach them all";
+  EXPECT_GT(model.visited(), 10000u);
+  RecordProperty("visited", static_cast<int>(model.visited()));
+}
+
+}  // namespace
+}  // namespace sendstep::ledger

@@ -22,6 +22,7 @@ MAY_INCLUDE = {
     "providers": ["transport/base", "transport/smtp", "providers", "protos/sendstep/profile"],
     "providers/sandbox": ["transport/base", "transport/smtp", "providers"],
     "plugin": ["transport", "providers", "plugin", "protos", "google/rpc"],
+    "plugin/ledger": ["plugin/ledger", "protos/sendstep/ledger"],
     "clients": [
         "clients",
         "protos/sendstep/v1",

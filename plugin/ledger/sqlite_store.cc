@@ -1,0 +1,444 @@
+#include "plugin/ledger/sqlite_store.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/strings/str_cat.h"
+#include "plugin/ledger/record.h"
+#include "plugin/ledger/sqlite.h"
+
+namespace sendstep::ledger {
+namespace {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+
+constexpr int kApplicationId = 0x53534c31;  // "SSL1": in the file's header
+constexpr int kSchemaVersion = 1;
+constexpr int kBusyTimeoutMs = 5000;
+constexpr size_t kMaxBatch = 512;
+
+// What linux/magic.h lacks.
+constexpr long kCifs = 0xff534d42;
+constexpr long kSmb2 = 0xfe534d42;
+
+constexpr char kSchema[] =
+    "CREATE TABLE executions ("
+    " space TEXT NOT NULL, tenant TEXT NOT NULL, request_id TEXT NOT NULL,"
+    " state INTEGER NOT NULL, updated_at INTEGER NOT NULL, record BLOB NOT NULL,"
+    " PRIMARY KEY (space, tenant, request_id)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX executions_by_time ON executions (space, tenant, updated_at, request_id);"
+    "CREATE INDEX executions_by_age ON executions (updated_at, state);";
+
+// Group and others have no business here.
+absl::Status CheckFile(const fs::path& file) {
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) {
+    return absl::UnavailableError(absl::StrCat("cannot open the ledger ", file.string(), ": ",
+                                               std::generic_category().message(errno)));
+  }
+  struct stat info = {};
+  const bool known = ::fstat(fd, &info) == 0;
+  ::close(fd);
+  const auto refuse = [&file](const char* why) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("refusing the ledger ", file.string(), ": ", why));
+  };
+  if (!known || !S_ISREG(info.st_mode)) return refuse("it is not a regular file");
+  if ((info.st_mode & 077) != 0) return refuse("group or others may use it; chmod 600 it");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> Pragma(sqlite3* db, const char* sql) {
+  auto statement = Statement::Prepare(db, sql);
+  if (!statement.ok()) return statement.status();
+  const absl::StatusOr<bool> row = statement->Step();
+  if (!row.ok()) return row.status();
+  return *row ? statement->Integer(0) : 0;
+}
+
+absl::Status Configure(sqlite3* db) {
+  sqlite3_busy_timeout(db, kBusyTimeoutMs);
+  for (const char* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"}) {
+    if (absl::Status status = RunSql(db, sql); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// Makes the schema in an empty file; refuses a stranger's file and a later version's.
+absl::Status Migrate(sqlite3* db, const fs::path& file) {
+  if (absl::Status status = RunSql(db, "BEGIN IMMEDIATE"); !status.ok()) return status;
+  const absl::StatusOr<int64_t> tables = Pragma(db, "SELECT count(*) FROM sqlite_schema");
+  const absl::StatusOr<int64_t> application = Pragma(db, "PRAGMA application_id");
+  const absl::StatusOr<int64_t> version = Pragma(db, "PRAGMA user_version");
+  for (const auto* result : {&tables, &application, &version}) {
+    if (!result->ok()) return result->status();
+  }
+  const auto refuse = [&](std::string why) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("refusing the ledger ", file.string(), ": ", why));
+  };
+  if (*tables == 0) {
+    const std::string make = absl::StrCat(kSchema, "PRAGMA application_id=", kApplicationId,
+                                          ";PRAGMA user_version=", kSchemaVersion);
+    if (absl::Status status = RunSql(db, make.c_str()); !status.ok()) return status;
+    return RunSql(db, "COMMIT");
+  }
+  if (*application != kApplicationId) return refuse("it is another program's database");
+  if (*version > kSchemaVersion) {
+    return refuse(absl::StrCat("it was written by a newer version of sendstep (schema ", *version,
+                               ", this one knows ", kSchemaVersion, ")"));
+  }
+  return RunSql(db, "COMMIT");
+}
+
+}  // namespace
+
+// The thread at the database. Everything but Add, health and transactions is its own.
+class SqliteStore::Writer {
+ public:
+  using Work = absl::AnyInvocable<absl::Status(Writer&)>;
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  static absl::StatusOr<std::unique_ptr<Writer>> Open(const fs::path& file) {
+    if (absl::Status status = CheckFile(file); !status.ok()) return status;
+    sqlite3* raw = nullptr;
+    const int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
+    const int code = sqlite3_open_v2(file.c_str(), &raw, flags, nullptr);
+    Sqlite db(raw);
+    if (code != SQLITE_OK) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot open the ledger ", file.string(), ": ", sqlite3_errstr(code)));
+    }
+    if (absl::Status status = Configure(db.get()); !status.ok()) return Cannot(file, status);
+    if (absl::Status status = Migrate(db.get(), file); !status.ok()) {
+      return absl::IsFailedPrecondition(status) ? status : Cannot(file, status);
+    }
+    std::unique_ptr<Writer> writer(new Writer(std::move(db)));
+    if (absl::Status status = writer->Prepare(); !status.ok()) return Cannot(file, status);
+    writer->thread_ = std::jthread([self = writer.get()] { self->Loop(); });
+    return writer;
+  }
+
+  ~Writer() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    added_.notify_one();
+  }
+
+  void Add(Work work, Done done) {
+    {
+      const std::lock_guard lock(mutex_);
+      jobs_.push_back({std::move(work), std::move(done)});
+    }
+    added_.notify_one();
+  }
+
+  absl::Status Health() const {
+    const std::lock_guard lock(mutex_);
+    return health_;
+  }
+  uint64_t transactions() const { return transactions_; }
+
+  // Work of one job.
+  absl::Status Update(const Key& key, const Change& change);
+  absl::StatusOr<std::optional<Execution>> Read(const Key& key);
+  absl::StatusOr<std::vector<Entry>> List(const Query& query);
+  absl::StatusOr<size_t> Prune(Time before, size_t limit);
+
+ private:
+  struct Job {
+    Work work;
+    Done done;
+  };
+
+  explicit Writer(Sqlite db) : db_(std::move(db)) {}
+
+  static absl::Status Cannot(const fs::path& file, const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat("cannot open the ledger ", file.string(), ": ",
+                                                    status.message()));
+  }
+
+  absl::Status Prepare();
+  std::vector<Job> Take();
+  void Loop();
+  absl::Status Transaction(std::span<Job> jobs);
+  void Finish(Job& job, const absl::Status& status);
+
+  Sqlite db_;
+  std::optional<Statement> begin_, commit_, rollback_, select_, upsert_, list_, prune_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable added_;
+  std::deque<Job> jobs_;
+  bool stopping_ = false;
+  absl::Status health_;
+  std::atomic<uint64_t> transactions_ = 0;
+  std::jthread thread_;  // joined first
+};
+
+absl::Status SqliteStore::Writer::Prepare() {
+  const std::pair<std::optional<Statement>*, const char*> statements[] = {
+      {&begin_, "BEGIN IMMEDIATE"},
+      {&commit_, "COMMIT"},
+      {&rollback_, "ROLLBACK"},
+      {&select_, "SELECT record FROM executions WHERE space=?1 AND tenant=?2 AND request_id=?3"},
+      {&upsert_,
+       "INSERT INTO executions VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
+       " state=excluded.state, updated_at=excluded.updated_at, record=excluded.record"},
+      {&list_,
+       "SELECT request_id, record FROM executions WHERE space=?1 AND tenant=?2"
+       " AND (?3=0 OR state=?3) AND updated_at>=?4 AND updated_at<?5"
+       " AND (updated_at, request_id)>(?6, ?7) ORDER BY updated_at, request_id LIMIT ?8"},
+      {&prune_,
+       "DELETE FROM executions WHERE (space, tenant, request_id) IN"
+       " (SELECT space, tenant, request_id FROM executions"
+       "  WHERE updated_at<?1 AND state IN (?2, ?3, ?4) ORDER BY updated_at LIMIT ?5)"},
+  };
+  for (const auto& [into, sql] : statements) {
+    auto statement = Statement::Prepare(db_.get(), sql);
+    if (!statement.ok()) return statement.status();
+    *into = *std::move(statement);
+  }
+  return absl::OkStatus();
+}
+
+// Empty: the end.
+std::vector<SqliteStore::Writer::Job> SqliteStore::Writer::Take() {
+  std::unique_lock lock(mutex_);
+  added_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+  std::vector<Job> batch;
+  if (stopping_) return batch;
+  while (!jobs_.empty() && batch.size() < kMaxBatch) {
+    batch.push_back(std::move(jobs_.front()));
+    jobs_.pop_front();
+  }
+  return batch;
+}
+
+void SqliteStore::Writer::Loop() {
+  for (std::vector<Job> batch = Take(); !batch.empty(); batch = Take()) {
+    const absl::Status broken = Health();
+    absl::Status status = absl::IsDataLoss(broken) ? broken : Transaction(batch);
+    if (status.ok() || batch.size() == 1 || absl::IsDataLoss(status)) {
+      for (Job& job : batch) Finish(job, status);
+      continue;
+    }
+    // One of them cannot be done; the others need not suffer.
+    for (Job& job : batch) Finish(job, Transaction(std::span(&job, 1)));
+  }
+  // Nobody adds any more: the store is being destroyed.
+  for (Job& job : jobs_) job.done(absl::UnavailableError("the ledger is closed"));
+}
+
+void SqliteStore::Writer::Finish(Job& job, const absl::Status& status) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!absl::IsDataLoss(health_)) health_ = status;
+  }
+  job.done(status);
+}
+
+absl::Status SqliteStore::Writer::Transaction(std::span<Job> jobs) {
+  const auto step = [](Statement& statement) {
+    const absl::Status status = statement.Step().status();
+    statement.Reset();
+    return status;
+  };
+  if (absl::Status status = step(*begin_); !status.ok()) return status;
+  absl::Status status;
+  for (Job& job : jobs) {
+    status = job.work(*this);
+    if (!status.ok()) break;
+  }
+  if (status.ok()) status = step(*commit_);
+  // SQLite has rolled back already after some errors.
+  if (!status.ok() && sqlite3_get_autocommit(db_.get()) == 0) (void)step(*rollback_);
+  if (status.ok()) ++transactions_;
+  return status;
+}
+
+absl::StatusOr<std::optional<Execution>> SqliteStore::Writer::Read(const Key& key) {
+  select_->Reset();
+  select_->Bind(1, key.space);
+  select_->Bind(2, key.tenant);
+  select_->Bind(3, key.request_id);
+  const absl::StatusOr<bool> row = select_->Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return std::optional<Execution>();
+  absl::StatusOr<Execution> execution = FromRecord(select_->Bytes(0));
+  select_->Reset();
+  if (!execution.ok()) return execution.status();
+  return std::optional<Execution>(*std::move(execution));
+}
+
+absl::Status SqliteStore::Writer::Update(const Key& key, const Change& change) {
+  const absl::StatusOr<std::optional<Execution>> known = Read(key);
+  if (!known.ok()) return known.status();
+  const std::optional<Execution> next = change(*known ? &**known : nullptr);
+  if (!next) return absl::OkStatus();
+  const std::string record = ToRecord(*next);
+  upsert_->Bind(1, key.space);
+  upsert_->Bind(2, key.tenant);
+  upsert_->Bind(3, key.request_id);
+  upsert_->Bind(4, int64_t{StateNumber(next->state)});
+  upsert_->Bind(5, int64_t{next->updated_at.time_since_epoch().count()});
+  upsert_->BindBlob(6, record);
+  const absl::Status status = upsert_->Step().status();
+  upsert_->Reset();
+  return status;
+}
+
+absl::StatusOr<std::vector<Entry>> SqliteStore::Writer::List(const Query& query) {
+  list_->Reset();
+  list_->Bind(1, query.space);
+  list_->Bind(2, query.tenant);
+  list_->Bind(3, int64_t{query.state ? StateNumber(*query.state) : 0});
+  list_->Bind(4, int64_t{query.from.time_since_epoch().count()});
+  list_->Bind(5, int64_t{query.until.time_since_epoch().count()});
+  const int64_t after_time =
+      query.after ? query.after->execution.updated_at.time_since_epoch().count() : INT64_MIN;
+  list_->Bind(6, after_time);
+  list_->Bind(7, query.after ? std::string_view(query.after->key.request_id) : "");
+  list_->Bind(8, static_cast<int64_t>(std::min(query.limit, kMaxPage)));
+  std::vector<Entry> entries;
+  for (;;) {
+    const absl::StatusOr<bool> row = list_->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    const Key key{query.space, query.tenant, std::string(list_->Bytes(0))};
+    absl::StatusOr<Execution> execution = FromRecord(list_->Bytes(1));
+    if (!execution.ok()) return execution.status();
+    entries.push_back({key, *std::move(execution)});
+  }
+  list_->Reset();
+  return entries;
+}
+
+absl::StatusOr<size_t> SqliteStore::Writer::Prune(Time before, size_t limit) {
+  prune_->Bind(1, int64_t{before.time_since_epoch().count()});
+  prune_->Bind(2, int64_t{StateNumber(State::kSent)});
+  prune_->Bind(3, int64_t{StateNumber(State::kPending)});
+  prune_->Bind(4, int64_t{StateNumber(State::kFailed)});
+  prune_->Bind(5, static_cast<int64_t>(std::min<size_t>(limit, INT64_MAX)));
+  const absl::Status status = prune_->Step().status();
+  prune_->Reset();
+  if (!status.ok()) return status;
+  return static_cast<size_t>(sqlite3_changes64(db_.get()));
+}
+
+namespace {
+
+// Has the writer do `work` and resumes the caller on its own executor.
+template <class Writer>
+asio::awaitable<absl::Status> Ask(Writer& writer, typename Writer::Work work) {
+  auto initiate = [&writer](auto handler, typename Writer::Work what) {
+    auto executor = asio::prefer(asio::get_associated_executor(handler),
+                                 asio::execution::outstanding_work.tracked);
+    auto done = [handler = std::move(handler), executor](absl::Status status) mutable {
+      auto resume = [handler = std::move(handler), status = std::move(status)]() mutable {
+        std::move(handler)(std::move(status));
+      };
+      // Moved: once the caller goes on, its executor may go, and this job is destroyed later.
+      const auto on = std::move(executor);
+      asio::post(on, std::move(resume));
+    };
+    writer.Add(std::move(what), std::move(done));
+  };
+  const asio::use_awaitable_t<> token;
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(absl::Status)>(
+      initiate, token, std::move(work));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const fs::path& file) {
+  const FolderVerdict folder = JudgeFolder(file.parent_path());
+  if (!folder.refused.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("refusing the ledger ", file.string(), ": ", folder.refused));
+  }
+  auto writer = Writer::Open(file);
+  if (!writer.ok()) return writer.status();
+  return std::unique_ptr<SqliteStore>(new SqliteStore(*std::move(writer)));
+}
+
+SqliteStore::SqliteStore(std::unique_ptr<Writer> writer) : writer_(std::move(writer)) {}
+SqliteStore::~SqliteStore() = default;
+
+asio::awaitable<absl::Status> SqliteStore::Update(Key key, Change change) {
+  Writer::Work work = [&key, &change](Writer& writer) { return writer.Update(key, change); };
+  co_return co_await Ask(*writer_, std::move(work));
+}
+
+asio::awaitable<absl::StatusOr<std::optional<Execution>>> SqliteStore::Read(Key key) {
+  absl::StatusOr<std::optional<Execution>> found;
+  Writer::Work work = [&](Writer& writer) { return (found = writer.Read(key)).status(); };
+  const absl::Status status = co_await Ask(*writer_, std::move(work));
+  if (!status.ok()) co_return status;
+  co_return found;
+}
+
+asio::awaitable<absl::StatusOr<std::vector<Entry>>> SqliteStore::List(Query query) {
+  absl::StatusOr<std::vector<Entry>> found;
+  Writer::Work work = [&](Writer& writer) { return (found = writer.List(query)).status(); };
+  const absl::Status status = co_await Ask(*writer_, std::move(work));
+  if (!status.ok()) co_return status;
+  co_return found;
+}
+
+asio::awaitable<absl::StatusOr<size_t>> SqliteStore::Prune(Time before, size_t limit) {
+  absl::StatusOr<size_t> removed;
+  Writer::Work work = [&](Writer& writer) {
+    return (removed = writer.Prune(before, limit)).status();
+  };
+  const absl::Status status = co_await Ask(*writer_, std::move(work));
+  if (!status.ok()) co_return status;
+  co_return removed;
+}
+
+absl::Status SqliteStore::Health() const { return writer_->Health(); }
+uint64_t SqliteStore::transactions() const { return writer_->transactions(); }
+
+FolderVerdict JudgeFolder(const fs::path& folder) {
+  struct statfs info = {};
+  if (::statfs(folder.empty() ? "." : folder.c_str(), &info) != 0) return {};
+  FolderVerdict verdict;
+  static constexpr std::array<long, 6> kNetwork = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC,  kCifs,
+                                                   kSmb2,           CEPH_SUPER_MAGIC, V9FS_MAGIC};
+  const long type = info.f_type;
+  if (std::ranges::find(kNetwork, type) != kNetwork.end()) {
+    verdict.refused =
+        "its folder is on a network file system, where a crash can lose what was recorded";
+  } else if (type == TMPFS_MAGIC || type == RAMFS_MAGIC) {
+    verdict.warning =
+        "its folder is in memory: when the machine stops, emails sent before can be sent again";
+  }
+  return verdict;
+}
+
+}  // namespace sendstep::ledger

@@ -1,0 +1,228 @@
+// What the rules mean, case by case; execution_model_test.cc holds them against everything at once.
+#include "plugin/ledger/execution.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sendstep::ledger {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+
+constexpr Timing kTiming{.lease = seconds(30), .reply_wait = seconds(600)};
+constexpr Time kNow{milliseconds(1'000'000)};
+
+Claim ClaimOf(std::string fingerprint = "same", size_t recipients = 2) {
+  Claim claim;
+  claim.owner = "me";
+  claim.fingerprint = std::move(fingerprint);
+  claim.message_id = "<id@example.org>";
+  claim.recipients = recipients;
+  claim.timing = kTiming;
+  return claim;
+}
+
+Claim Resending() {
+  Claim claim = ClaimOf();
+  claim.resend_on_uncertain = true;
+  return claim;
+}
+
+Verdict Taken(std::vector<Verdict::Refused> refused = {}) {
+  Verdict verdict;
+  verdict.kind = Verdict::Kind::kTaken;
+  verdict.refused = std::move(refused);
+  verdict.receipt = Receipt{250, "2.0.0", "queue-1", 1234, kNow};
+  return verdict;
+}
+
+Verdict Failed(std::vector<Verdict::Refused> refused = {}) {
+  Verdict verdict;
+  verdict.refused = std::move(refused);
+  verdict.reason = "AUTH_REFUSED";
+  return verdict;
+}
+
+Verdict Unknown() {
+  Verdict verdict;
+  verdict.kind = Verdict::Kind::kUncertain;
+  verdict.reason = "DELIVERY_UNCERTAIN";
+  return verdict;
+}
+
+Execution Claimed(const Execution* known = nullptr, const Claim& claim = ClaimOf()) {
+  return std::get<Proceed>(Begin(known, claim, kNow)).execution;
+}
+
+Execution Gated(const Execution& reserved, std::vector<size_t> offered = {0, 1}) {
+  return *Gate(reserved, reserved.epoch, offered, kTiming, kNow);
+}
+
+Execution Settled(const Execution& known, const Verdict& verdict) {
+  return *Settle(known, known.epoch, verdict, kNow);
+}
+
+TEST(Execution, NewRequestIsSentToEveryRecipient) {
+  const auto proceed = std::get<Proceed>(Begin(nullptr, ClaimOf(), kNow));
+  EXPECT_EQ(proceed.execution.state, State::kReserved);
+  EXPECT_EQ(proceed.execution.epoch, 1u);
+  EXPECT_EQ(proceed.execution.attempts, 1u);
+  EXPECT_EQ(proceed.execution.created_at, kNow);
+  EXPECT_EQ(proceed.execution.lease_until, kNow + kTiming.lease);
+  EXPECT_THAT(proceed.send_to, ElementsAre(0, 1));
+}
+
+TEST(Execution, RunningRequestIsBusyUntilItsLeaseEnds) {
+  const Execution reserved = Claimed();
+  const auto busy = std::get<Busy>(Begin(&reserved, ClaimOf(), kNow + seconds(29)));
+  EXPECT_EQ(busy.look_again_at, kNow + seconds(30));
+}
+
+TEST(Execution, OwnerGoneBeforeTheGateIsTakenOverUnderTheNextEpoch) {
+  const Execution reserved = Claimed();
+  const auto proceed =
+      std::get<Proceed>(Begin(&reserved, ClaimOf("other", 3), kNow + kTiming.lease));
+  EXPECT_EQ(proceed.execution.epoch, 2u);
+  EXPECT_EQ(proceed.execution.fingerprint, "other") << "nobody has anything of the first";
+  EXPECT_THAT(proceed.send_to, ElementsAre(0, 1, 2));
+}
+
+TEST(Execution, OwnerThatWasTakenOverIsRefusedAtTheGate) {
+  const Execution first = Claimed();
+  const auto second = std::get<Proceed>(Begin(&first, ClaimOf(), kNow + kTiming.lease)).execution;
+  const std::vector<size_t> offered = {0, 1};
+  EXPECT_FALSE(Gate(second, first.epoch, offered, kTiming, kNow));
+  EXPECT_FALSE(Settle(second, first.epoch, Failed(), kNow));
+  EXPECT_FALSE(Renew(second, first.epoch, kTiming, kNow));
+  EXPECT_TRUE(Gate(second, second.epoch, offered, kTiming, kNow));
+}
+
+TEST(Execution, GateIsPassedOnce) {
+  const Execution gated = Gated(Claimed());
+  const std::vector<size_t> offered = {0};
+  EXPECT_FALSE(Gate(gated, gated.epoch, offered, kTiming, kNow));
+}
+
+TEST(Execution, NobodyToSendToIsNoGate) {
+  const Execution reserved = Claimed();
+  EXPECT_FALSE(Gate(reserved, reserved.epoch, {}, kTiming, kNow));
+}
+
+TEST(Execution, OwnerGoneAfterTheGateIsUncertainOnceNoReplyCanCome) {
+  const Execution gated = Gated(Claimed());
+  const Time end = kNow + kTiming.lease + kTiming.reply_wait;
+  EXPECT_TRUE(std::holds_alternative<Busy>(Begin(&gated, ClaimOf(), end - milliseconds(1))));
+  const auto replay = std::get<Replay>(Begin(&gated, ClaimOf(), end));
+  EXPECT_EQ(replay.execution.state, State::kUncertain);
+  EXPECT_EQ(replay.execution.reason, "OWNER_GONE");
+  EXPECT_TRUE(replay.changed);
+}
+
+TEST(Execution, OwnerWhoLearnsLateSettlesWhatWasCalledUncertain) {
+  const Execution gated = Gated(Claimed());
+  const Time end = kNow + kTiming.lease + kTiming.reply_wait;
+  const Execution uncertain = std::get<Replay>(Begin(&gated, ClaimOf(), end)).execution;
+  EXPECT_EQ(Settle(uncertain, gated.epoch, Taken(), end)->state, State::kSent);
+  EXPECT_EQ(Settle(uncertain, gated.epoch, Failed(), end)->state, State::kFailed);
+}
+
+TEST(Execution, SentIsReplayedAndItsIdStandsForNoOtherEmail) {
+  const Execution sent = Settled(Gated(Claimed()), Taken());
+  ASSERT_EQ(sent.state, State::kSent);
+  const auto replay = std::get<Replay>(Begin(&sent, ClaimOf(), kNow));
+  EXPECT_EQ(replay.execution, sent);
+  EXPECT_FALSE(replay.changed);
+  EXPECT_TRUE(std::holds_alternative<Reused>(Begin(&sent, ClaimOf("other"), kNow)));
+}
+
+TEST(Execution, FailureWithNobodyServedIsTriedAgainWithWhatTheRetryBrings) {
+  const Execution failed = Settled(Claimed(), Failed());
+  ASSERT_EQ(failed.state, State::kFailed);
+  EXPECT_EQ(failed.reason, "AUTH_REFUSED");
+  const auto proceed = std::get<Proceed>(Begin(&failed, ClaimOf("mended", 1), kNow));
+  EXPECT_EQ(proceed.execution.epoch, 2u);
+  EXPECT_EQ(proceed.execution.attempts, 2u);
+  EXPECT_EQ(proceed.execution.fingerprint, "mended");
+  EXPECT_EQ(proceed.execution.reason, "");
+  EXPECT_THAT(proceed.send_to, ElementsAre(0));
+}
+
+TEST(Execution, RefusedForGoodBesideOneAcceptedIsSent) {
+  const Execution sent = Settled(Gated(Claimed(), {0}), Taken({{1, 550, "5.1.1"}}));
+  EXPECT_EQ(sent.state, State::kSent);
+  EXPECT_EQ(sent.recipients[1].state, Recipient::State::kRejected);
+  EXPECT_EQ(sent.recipients[1].code, 550);
+  EXPECT_EQ(sent.recipients[1].enhanced_code, "5.1.1");
+}
+
+TEST(Execution, RetryOfWhatIsPendingGoesToTheDeferredAlone) {
+  const Execution pending = Settled(Gated(Claimed(), {0}), Taken({{1, 450, "4.2.1"}}));
+  ASSERT_EQ(pending.state, State::kPending);
+  EXPECT_TRUE(std::holds_alternative<Reused>(Begin(&pending, ClaimOf("other"), kNow)));
+  const auto proceed = std::get<Proceed>(Begin(&pending, ClaimOf(), kNow));
+  EXPECT_THAT(proceed.send_to, ElementsAre(1));
+  const Execution again = Settled(Gated(proceed.execution, {1}), Taken());
+  EXPECT_EQ(again.state, State::kSent);
+  EXPECT_EQ(again.attempts, 2u);
+}
+
+TEST(Execution, RetryOfWhatIsPendingThatFailsStaysPending) {
+  const Execution pending = Settled(Gated(Claimed(), {0}), Taken({{1, 450, ""}}));
+  const Execution retried = Claimed(&pending);
+  EXPECT_EQ(Settled(retried, Failed()).state, State::kPending);
+  EXPECT_EQ(Settled(retried, Failed({{1, 550, ""}})).state, State::kSent)
+      << "the last one is refused for good";
+}
+
+TEST(Execution, UncertainIsReplayedUntilSomeoneAsksForAnother) {
+  const Execution uncertain = Settled(Gated(Claimed()), Unknown());
+  ASSERT_EQ(uncertain.state, State::kUncertain);
+  EXPECT_TRUE(std::holds_alternative<Replay>(Begin(&uncertain, ClaimOf(), kNow)));
+  EXPECT_TRUE(std::holds_alternative<Reused>(Begin(&uncertain, ClaimOf("other"), kNow)));
+  const auto proceed = std::get<Proceed>(Begin(&uncertain, Resending(), kNow));
+  EXPECT_THAT(proceed.send_to, ElementsAre(0, 1));
+  EXPECT_EQ(proceed.execution.message_id, uncertain.message_id);
+}
+
+TEST(Execution, ResendThatFailsLeavesItUncertain) {
+  const Execution uncertain = Settled(Gated(Claimed()), Unknown());
+  const Execution again = Claimed(&uncertain, Resending());
+  EXPECT_EQ(Settled(again, Failed()).state, State::kUncertain);
+  EXPECT_EQ(Settled(again, Failed({{0, 550, ""}, {1, 550, ""}})).state, State::kUncertain)
+      << "the first message may have come all the same";
+  EXPECT_EQ(Settled(Gated(again), Taken()).state, State::kSent);
+}
+
+TEST(Execution, ResendWhoseOwnerIsGoneIsNotGoneOnWithUnasked) {
+  const Execution uncertain = Settled(Gated(Claimed()), Unknown());
+  const Execution again = Claimed(&uncertain, Resending());
+  const auto replay = std::get<Replay>(Begin(&again, ClaimOf(), kNow + kTiming.lease));
+  EXPECT_EQ(replay.execution.state, State::kUncertain);
+}
+
+TEST(Execution, APersonSettlesWhatIsUncertain) {
+  const Execution uncertain = Settled(Gated(Claimed(), {0}), Unknown());
+  EXPECT_EQ(Resolve(uncertain, /*sent=*/true, kNow)->state, State::kPending)
+      << "the second recipient was never offered";
+  const Execution freed = *Resolve(uncertain, /*sent=*/false, kNow);
+  EXPECT_EQ(freed.state, State::kFailed);
+  EXPECT_TRUE(std::holds_alternative<Proceed>(Begin(&freed, ClaimOf("other"), kNow)));
+  EXPECT_FALSE(Resolve(freed, true, kNow)) << "nothing is uncertain any more";
+}
+
+TEST(Execution, TakenWithoutTheGateIsRefused) {
+  const Execution reserved = Claimed();
+  EXPECT_FALSE(Settle(reserved, reserved.epoch, Taken(), kNow));
+  EXPECT_FALSE(Settle(reserved, reserved.epoch, Unknown(), kNow));
+}
+
+TEST(Execution, RenewalNeverShortensALease) {
+  const Execution reserved = Claimed();
+  EXPECT_EQ(Renew(reserved, 1, {seconds(1), {}}, kNow)->lease_until, reserved.lease_until);
+  EXPECT_EQ(Renew(reserved, 1, kTiming, kNow + seconds(5))->lease_until, kNow + seconds(35));
+}
+
+}  // namespace
+}  // namespace sendstep::ledger

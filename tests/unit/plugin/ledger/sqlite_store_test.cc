@@ -1,0 +1,232 @@
+#include "plugin/ledger/sqlite_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <future>
+#include <vector>
+
+#include "plugin/ledger/sqlite.h"
+#include "tests/unit/plugin/ledger/store_conformance.h"
+
+namespace sendstep::ledger {
+namespace {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "sqlite_store_test.XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  fs::path file() const { return path_ / "ledger.db"; }
+
+ private:
+  fs::path path_;
+};
+
+class SqlitePlace : public StorePlace {
+ public:
+  std::unique_ptr<Store> Open() override {
+    auto store = SqliteStore::Open(folder_.file());
+    if (!store.ok()) throw std::runtime_error(std::string(store.status().message()));
+    return *std::move(store);
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+// The suite is another file's; this one says how to open a store.
+INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformance,
+                         ::testing::Values(StoreKind{
+                             "file", [] { return std::make_unique<SqlitePlace>(); }}),
+                         [](const auto& info) { return info.param.name; });
+
+class SqliteStoreTest : public ::testing::Test {
+ protected:
+  template <class T>
+  static T Await(asio::awaitable<T> work) {
+    asio::thread_pool pool(1);
+    return asio::co_spawn(pool, std::move(work), asio::use_future).get();
+  }
+  absl::Status OpenStatus() { return SqliteStore::Open(folder_.file()).status(); }
+
+  // Runs SQL on the file behind the store's back.
+  void Tamper(const char* sql) {
+    sqlite3* raw = nullptr;
+    ASSERT_EQ(sqlite3_open(folder_.file().c_str(), &raw), SQLITE_OK);
+    const Sqlite db(raw);
+    ASSERT_TRUE(RunSql(db.get(), sql).ok());
+  }
+
+  static absl::Status Put(Store& store, const std::string& id, size_t reason_bytes = 0) {
+    Store::Change change = [reason_bytes](const Execution*) {
+      Execution execution;
+      execution.reason.assign(reason_bytes, 'x');
+      return execution;
+    };
+    return Await(store.Update({"execute", "t", id}, change));
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(SqliteStoreTest, FilesAreTheirUsersAlone) {
+  const mode_t mask = ::umask(0);
+  auto store = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE(Put(**store, "a").ok());
+  ::umask(mask);
+  int files = 0;
+  for (const auto& entry : fs::directory_iterator(folder_.file().parent_path())) {
+    struct stat info = {};
+    ASSERT_EQ(::stat(entry.path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0600u) << entry.path();
+    ++files;
+  }
+  EXPECT_GE(files, 2) << "the file and its write-ahead log";
+}
+
+TEST_F(SqliteStoreTest, FileThatOthersMayReadIsRefused) {
+  ASSERT_TRUE(OpenStatus().ok());
+  fs::permissions(folder_.file(), fs::perms(0640));
+  EXPECT_EQ(OpenStatus().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(OpenStatus().message()), HasSubstr("chmod 600"));
+}
+
+TEST_F(SqliteStoreTest, NewerSchemaIsRefused) {
+  ASSERT_TRUE(OpenStatus().ok());
+  Tamper("PRAGMA user_version=2");
+  EXPECT_EQ(OpenStatus().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(OpenStatus().message()), HasSubstr("newer version"));
+}
+
+TEST_F(SqliteStoreTest, DatabaseOfAnotherProgramIsRefused) {
+  std::ofstream(folder_.file()).close();
+  fs::permissions(folder_.file(), fs::perms(0600));
+  Tamper("CREATE TABLE theirs (x)");
+  EXPECT_EQ(OpenStatus().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(OpenStatus().message()), HasSubstr("another program's"));
+}
+
+TEST_F(SqliteStoreTest, FileThatIsNoDatabaseIsRefusedAndLeftAsItIs) {
+  std::ofstream(folder_.file()) << std::string(4096, 'x');
+  fs::permissions(folder_.file(), fs::perms(0600));
+  EXPECT_FALSE(OpenStatus().ok());
+  EXPECT_EQ(fs::file_size(folder_.file()), 4096u);
+}
+
+TEST_F(SqliteStoreTest, MissingFolderIsUnavailable) {
+  const auto store = SqliteStore::Open(folder_.file().parent_path() / "nowhere" / "ledger.db");
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(store.status().message()), HasSubstr("nowhere/ledger.db"));
+}
+
+TEST_F(SqliteStoreTest, LinkIsNotFollowed) {
+  fs::create_symlink("elsewhere.db", folder_.file());
+  EXPECT_FALSE(OpenStatus().ok());
+  EXPECT_FALSE(fs::exists(folder_.file().parent_path() / "elsewhere.db"));
+}
+
+TEST_F(SqliteStoreTest, CallersThatComeTogetherShareATransaction) {
+  constexpr int kCallers = 100;
+  auto store = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(store.ok());
+  asio::thread_pool pool(1);
+  std::promise<void> begin;
+  std::shared_future<void> begun = begin.get_future().share();
+  // The first holds the writer until the others have come.
+  Store::Change hold = [begun](const Execution*) {
+    begun.wait();
+    return Execution();
+  };
+  auto first =
+      asio::co_spawn(pool, (*store)->Update({"execute", "t", "first"}, hold), asio::use_future);
+  Store::Change put = [](const Execution*) { return Execution(); };
+  std::vector<std::future<absl::Status>> others;
+  for (int i = 0; i < kCallers; ++i) {
+    Key key{"execute", "t", std::to_string(i)};
+    others.push_back(asio::co_spawn(pool, (*store)->Update(key, put), asio::use_future));
+  }
+  // All of them are queued once the pool's one thread comes to this.
+  asio::post(pool, [&begin] { begin.set_value(); });
+  EXPECT_TRUE(first.get().ok());
+  for (auto& one : others) EXPECT_TRUE(one.get().ok());
+  EXPECT_LE((*store)->transactions(), 3u);
+}
+
+TEST_F(SqliteStoreTest, FullDiskRefusesAndRecovers) {
+  auto store = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(store.ok());
+  ASSERT_TRUE(Put(**store, "before").ok());
+  // No file of this process may grow beyond it: writes then fail as on a full disk.
+  rlimit old = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto ignored = ::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit = old;
+  limit.rlim_cur = 64 << 10;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const absl::Status refused = Put(**store, "large", 1 << 20);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
+  ::signal(SIGXFSZ, ignored);
+  EXPECT_FALSE(refused.ok());
+  EXPECT_FALSE((*store)->Health().ok());
+  // What the disk took before is there.
+  store = absl::UnknownError("closed");
+  auto again = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(Await((*again)->Read({"execute", "t", "before"}))->has_value());
+  EXPECT_FALSE(Await((*again)->Read({"execute", "t", "large"}))->has_value());
+  EXPECT_TRUE(Put(**again, "large", 1 << 20).ok());
+}
+
+TEST_F(SqliteStoreTest, DamagedRecordStopsTheLedgerForGood) {
+  auto store = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(store.ok());
+  ASSERT_TRUE(Put(**store, "a").ok());
+  Tamper("UPDATE executions SET record=x'ffff'");
+  EXPECT_EQ(Await((*store)->Read({"execute", "t", "a"})).status().code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(Put(**store, "b").code(), absl::StatusCode::kDataLoss) << "nothing is sent on a guess";
+  EXPECT_EQ((*store)->Health().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(SqliteStoreTest, LockedFileRefusesAndRecovers) {
+  auto store = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(store.ok());
+  sqlite3* raw = nullptr;
+  ASSERT_EQ(sqlite3_open(folder_.file().c_str(), &raw), SQLITE_OK);
+  const Sqlite other(raw);
+  ASSERT_TRUE(RunSql(other.get(), "BEGIN IMMEDIATE").ok());
+  EXPECT_EQ(Put(**store, "a").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ((*store)->Health().code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(RunSql(other.get(), "ROLLBACK").ok());
+  EXPECT_TRUE(Put(**store, "a").ok());
+  EXPECT_TRUE((*store)->Health().ok());
+}
+
+TEST(JudgeFolder, MemoryIsWarnedAbout) {
+  if (!fs::is_directory("/dev/shm")) GTEST_SKIP() << "this machine has no /dev/shm";
+  const FolderVerdict verdict = JudgeFolder("/dev/shm");
+  EXPECT_EQ(verdict.refused, "");
+  EXPECT_THAT(verdict.warning, HasSubstr("sent again"));
+}
+
+}  // namespace
+}  // namespace sendstep::ledger

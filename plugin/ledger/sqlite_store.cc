@@ -9,22 +9,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/execution/outstanding_work.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/prefer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
+#include "plugin/ledger/job_queue.h"
 #include "plugin/ledger/record.h"
 #include "plugin/ledger/sqlite.h"
 
@@ -115,11 +107,10 @@ absl::Status Migrate(sqlite3* db, const fs::path& file) {
 
 }  // namespace
 
-// The thread at the database. Everything but Add, health and transactions is its own.
+// The thread at the database. Everything but the queue, health and transactions is its own.
 class SqliteStore::Writer {
  public:
-  using Work = absl::AnyInvocable<absl::Status(Writer&)>;
-  using Done = absl::AnyInvocable<void(absl::Status)>;
+  using Queue = JobQueue<Writer>;
 
   static absl::StatusOr<std::unique_ptr<Writer>> Open(const fs::path& file) {
     if (absl::Status status = CheckFile(file); !status.ok()) return status;
@@ -142,22 +133,9 @@ class SqliteStore::Writer {
     return writer;
   }
 
-  ~Writer() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    added_.notify_one();
-  }
+  ~Writer() { queue_.Close(); }
 
-  void Add(Work work, Done done) {
-    {
-      const std::lock_guard lock(mutex_);
-      jobs_.push_back({std::move(work), std::move(done)});
-    }
-    added_.notify_one();
-  }
-
+  Queue& queue() { return queue_; }
   absl::Status Health() const {
     const std::lock_guard lock(mutex_);
     return health_;
@@ -171,10 +149,7 @@ class SqliteStore::Writer {
   absl::StatusOr<size_t> Prune(Time before, size_t limit);
 
  private:
-  struct Job {
-    Work work;
-    Done done;
-  };
+  using Job = Queue::Job;
 
   explicit Writer(Sqlite db) : db_(std::move(db)) {}
 
@@ -184,7 +159,6 @@ class SqliteStore::Writer {
   }
 
   absl::Status Prepare();
-  std::vector<Job> Take();
   void Loop();
   absl::Status Transaction(std::span<Job> jobs);
   void Finish(Job& job, const absl::Status& status);
@@ -192,10 +166,8 @@ class SqliteStore::Writer {
   Sqlite db_;
   std::optional<Statement> begin_, commit_, rollback_, select_, upsert_, list_, prune_;
 
+  Queue queue_;
   mutable std::mutex mutex_;
-  std::condition_variable added_;
-  std::deque<Job> jobs_;
-  bool stopping_ = false;
   absl::Status health_;
   std::atomic<uint64_t> transactions_ = 0;
   std::jthread thread_;  // joined first
@@ -227,21 +199,8 @@ absl::Status SqliteStore::Writer::Prepare() {
   return absl::OkStatus();
 }
 
-// Empty: the end.
-std::vector<SqliteStore::Writer::Job> SqliteStore::Writer::Take() {
-  std::unique_lock lock(mutex_);
-  added_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-  std::vector<Job> batch;
-  if (stopping_) return batch;
-  while (!jobs_.empty() && batch.size() < kMaxBatch) {
-    batch.push_back(std::move(jobs_.front()));
-    jobs_.pop_front();
-  }
-  return batch;
-}
-
 void SqliteStore::Writer::Loop() {
-  for (std::vector<Job> batch = Take(); !batch.empty(); batch = Take()) {
+  for (auto batch = queue_.Take(kMaxBatch); !batch.empty(); batch = queue_.Take(kMaxBatch)) {
     const absl::Status broken = Health();
     absl::Status status = absl::IsDataLoss(broken) ? broken : Transaction(batch);
     if (status.ok() || batch.size() == 1 || absl::IsDataLoss(status)) {
@@ -251,8 +210,6 @@ void SqliteStore::Writer::Loop() {
     // One of them cannot be done; the others need not suffer.
     for (Job& job : batch) Finish(job, Transaction(std::span(&job, 1)));
   }
-  // Nobody adds any more: the store is being destroyed.
-  for (Job& job : jobs_) job.done(absl::UnavailableError("the ledger is closed"));
 }
 
 void SqliteStore::Writer::Finish(Job& job, const absl::Status& status) {
@@ -351,31 +308,6 @@ absl::StatusOr<size_t> SqliteStore::Writer::Prune(Time before, size_t limit) {
   return static_cast<size_t>(sqlite3_changes64(db_.get()));
 }
 
-namespace {
-
-// Has the writer do `work` and resumes the caller on its own executor.
-template <class Writer>
-asio::awaitable<absl::Status> Ask(Writer& writer, typename Writer::Work work) {
-  auto initiate = [&writer](auto handler, typename Writer::Work what) {
-    auto executor = asio::prefer(asio::get_associated_executor(handler),
-                                 asio::execution::outstanding_work.tracked);
-    auto done = [handler = std::move(handler), executor](absl::Status status) mutable {
-      auto resume = [handler = std::move(handler), status = std::move(status)]() mutable {
-        std::move(handler)(std::move(status));
-      };
-      // Moved: once the caller goes on, its executor may go, and this job is destroyed later.
-      const auto on = std::move(executor);
-      asio::post(on, std::move(resume));
-    };
-    writer.Add(std::move(what), std::move(done));
-  };
-  const asio::use_awaitable_t<> token;
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(absl::Status)>(
-      initiate, token, std::move(work));
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const fs::path& file) {
   const FolderVerdict folder = JudgeFolder(file.parent_path());
   if (!folder.refused.empty()) {
@@ -391,34 +323,29 @@ SqliteStore::SqliteStore(std::unique_ptr<Writer> writer) : writer_(std::move(wri
 SqliteStore::~SqliteStore() = default;
 
 asio::awaitable<absl::Status> SqliteStore::Update(Key key, Change change) {
-  Writer::Work work = [&key, &change](Writer& writer) { return writer.Update(key, change); };
-  co_return co_await Ask(*writer_, std::move(work));
+  Writer::Queue::Work work = [&key, &change](Writer& writer) { return writer.Update(key, change); };
+  co_return co_await Ask(writer_->queue(), std::move(work));
 }
 
 asio::awaitable<absl::StatusOr<std::optional<Execution>>> SqliteStore::Read(Key key) {
-  absl::StatusOr<std::optional<Execution>> found;
-  Writer::Work work = [&](Writer& writer) { return (found = writer.Read(key)).status(); };
-  const absl::Status status = co_await Ask(*writer_, std::move(work));
-  if (!status.ok()) co_return status;
-  co_return found;
+  Finding<std::optional<Execution>, Writer> find = [&key](Writer& writer) {
+    return writer.Read(key);
+  };
+  co_return co_await AskFor(writer_->queue(), std::move(find));
 }
 
 asio::awaitable<absl::StatusOr<std::vector<Entry>>> SqliteStore::List(Query query) {
-  absl::StatusOr<std::vector<Entry>> found;
-  Writer::Work work = [&](Writer& writer) { return (found = writer.List(query)).status(); };
-  const absl::Status status = co_await Ask(*writer_, std::move(work));
-  if (!status.ok()) co_return status;
-  co_return found;
+  Finding<std::vector<Entry>, Writer> find = [&query](Writer& writer) {
+    return writer.List(query);
+  };
+  co_return co_await AskFor(writer_->queue(), std::move(find));
 }
 
 asio::awaitable<absl::StatusOr<size_t>> SqliteStore::Prune(Time before, size_t limit) {
-  absl::StatusOr<size_t> removed;
-  Writer::Work work = [&](Writer& writer) {
-    return (removed = writer.Prune(before, limit)).status();
+  Finding<size_t, Writer> find = [before, limit](Writer& writer) {
+    return writer.Prune(before, limit);
   };
-  const absl::Status status = co_await Ask(*writer_, std::move(work));
-  if (!status.ok()) co_return status;
-  co_return removed;
+  co_return co_await AskFor(writer_->queue(), std::move(find));
 }
 
 absl::Status SqliteStore::Health() const { return writer_->Health(); }

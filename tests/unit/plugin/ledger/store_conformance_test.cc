@@ -93,6 +93,11 @@ TEST_P(StoreConformance, OneOfManyWinsTheGate) {
   EXPECT_EQ(winners, 1);
 }
 
+TEST_P(StoreConformance, ExecutorMayGoOnceItsCallIsBack) {
+  // Each has an executor of its own, where the next one then is.
+  for (int i = 0; i < 300; ++i) ASSERT_EQ(Get(KeyOf("a")), std::nullopt);
+}
+
 TEST_P(StoreConformance, AnotherOpeningSeesIt) {
   ASSERT_TRUE(Put(KeyOf("a"), At(State::kUncertain, 5)).ok());
   store_ = nullptr;

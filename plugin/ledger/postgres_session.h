@@ -1,0 +1,67 @@
+// One connection that executions are read and changed through, and what it asks of a server.
+//
+// Threads: used by one thread at a time. Blocks.
+#ifndef SENDSTEP_PLUGIN_LEDGER_POSTGRES_SESSION_H_
+#define SENDSTEP_PLUGIN_LEDGER_POSTGRES_SESSION_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "plugin/ledger/postgres.h"
+#include "plugin/ledger/store.h"
+
+namespace sendstep::ledger {
+
+// Settings of a server, as it says them.
+struct PostgresSettings {
+  std::string synchronous_commit;
+  std::string synchronous_standby_names;
+  std::string fsync;
+  std::string full_page_writes;
+  std::string server_encoding;
+};
+// Why no ledger can be kept with these, in half a sentence; empty: it can.
+std::string JudgeSettings(const PostgresSettings& settings);
+
+class PostgresSession {
+ public:
+  // Connects and makes the tables where there are none. FailedPrecondition: this server or these
+  // tables must not be used. `url` outlives the session.
+  static absl::StatusOr<std::unique_ptr<PostgresSession>> Open(
+      const PostgresUrl& url, const PostgresConnection::Timeouts& timeouts);
+
+  // As Store's. Where they fail and lost() is true, nothing more can be done with this session; the
+  // same call may be made with another one, unless it failed with DataLoss.
+  absl::Status Update(const Key& key, const Store::Change& change);
+  absl::StatusOr<std::optional<Execution>> Read(const Key& key);
+  absl::StatusOr<std::vector<Entry>> List(const Query& query);
+  absl::StatusOr<size_t> Prune(Time before, size_t limit);
+  // Whether the server answers.
+  absl::Status Ping();
+
+  bool lost() const { return connection_->lost(); }
+
+ private:
+  PostgresSession(const PostgresUrl& url, std::unique_ptr<PostgresConnection> connection)
+      : url_(url), connection_(std::move(connection)) {}
+  absl::Status Refuse(const std::string& why) const;
+  absl::Status CheckServer();
+  absl::Status Configure(const PostgresConnection::Timeouts& timeouts);
+  absl::StatusOr<bool> CheckSchema();
+  absl::Status MakeSchema();
+  absl::Status Prepare();
+  // Commits what `work` did if it says so.
+  absl::Status Transaction(absl::FunctionRef<absl::StatusOr<bool>()> work);
+
+  const PostgresUrl& url_;
+  std::unique_ptr<PostgresConnection> connection_;
+};
+
+}  // namespace sendstep::ledger
+
+#endif  // SENDSTEP_PLUGIN_LEDGER_POSTGRES_SESSION_H_

@@ -1,0 +1,208 @@
+#include "plugin/ledger/postgres_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "plugin/ledger/job_queue.h"
+#include "plugin/ledger/postgres_session.h"
+
+namespace sendstep::ledger {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+constexpr int kRuns = 2;
+constexpr int kConnectAttempts = 3;
+constexpr milliseconds kFirstPause{50};
+constexpr milliseconds kLongestPause{1000};
+
+// True: `stop` was asked for before the time was over.
+bool Pause(const std::stop_token& stop, milliseconds time) {
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any().wait_for(lock, stop, time, [] { return false; });
+  return stop.stop_requested();
+}
+
+}  // namespace
+
+// The threads and what they share; each has a session of its own.
+class PostgresStore::Pool {
+ public:
+  using Queue = JobQueue<PostgresSession>;
+  using Session = std::unique_ptr<PostgresSession>;
+
+  static absl::StatusOr<std::unique_ptr<Pool>> Open(PostgresUrl url,
+                                                    const PostgresOptions& options) {
+    std::unique_ptr<Pool> pool(new Pool(std::move(url), options));
+    std::vector<Session> sessions;
+    for (size_t i = 0; i < std::max<size_t>(options.connections, 1); ++i) {
+      auto session = PostgresSession::Open(pool->url_, pool->timeouts_);
+      if (!session.ok()) return session.status();
+      sessions.push_back(*std::move(session));
+    }
+    pool->connected_ = sessions.size();
+    for (Session& session : sessions) {
+      pool->threads_.emplace_back(
+          [self = pool.get(), session = std::move(session)](std::stop_token stop) mutable {
+            self->Loop(stop, std::move(session));
+          });
+    }
+    return pool;
+  }
+
+  ~Pool() {
+    queue_.Close();
+    for (std::jthread& thread : threads_) thread.request_stop();
+  }
+
+  Queue& queue() { return queue_; }
+  absl::Status Health();
+
+ private:
+  using Job = Queue::Job;
+
+  Pool(PostgresUrl url, const PostgresOptions& options)
+      : url_(std::move(url)), timeouts_{options.connect_timeout, options.statement_timeout} {}
+
+  void Loop(const std::stop_token& stop, Session session);
+  absl::Status Do(Job& job, const std::stop_token& stop, Session& session);
+  absl::Status Connect(const std::stop_token& stop, Session& session);
+  void Drop(Session& session);
+  void Finish(Job& job, const absl::Status& status);
+
+  const PostgresUrl url_;
+  const PostgresConnection::Timeouts timeouts_;
+  std::atomic<size_t> connected_ = 0;  // threads that have a session
+  std::mutex mutex_;
+  absl::Status health_;
+  bool looking_ = false;               // a job of Health's is under way
+  Queue queue_;                        // its jobs use what is above
+  std::vector<std::jthread> threads_;  // joined first
+};
+
+// Without calls an error would stay for ever, and a replica that is not well gets no calls.
+absl::Status PostgresStore::Pool::Health() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (health_.ok() || std::exchange(looking_, true)) return health_;
+  }
+  Queue::Work look = [](PostgresSession& session) { return session.Ping(); };
+  Queue::Done looked = [this](const absl::Status&) {
+    const std::lock_guard lock(mutex_);
+    looking_ = false;
+  };
+  queue_.Add(std::move(look), std::move(looked));
+  const std::lock_guard lock(mutex_);
+  return health_;
+}
+
+void PostgresStore::Pool::Loop(const std::stop_token& stop, Session session) {
+  for (auto jobs = queue_.Take(1); !jobs.empty(); jobs = queue_.Take(1)) {
+    Finish(jobs.front(), Do(jobs.front(), stop, session));
+  }
+}
+
+absl::Status PostgresStore::Pool::Do(Job& job, const std::stop_token& stop, Session& session) {
+  for (int run = 1;; ++run) {
+    if (absl::Status status = Connect(stop, session); !status.ok()) {
+      // Where nobody has a connection, those who waited meanwhile need not wait for an attempt
+      // each.
+      if (connected_ == 0) {
+        for (Job& waiting : queue_.TakeAll()) Finish(waiting, status);
+      }
+      return status;
+    }
+    absl::Status status = job.work(*session);
+    if (!session->lost()) return status;
+    Drop(session);
+    // DataLoss: the change may have been made.
+    if (!absl::IsUnavailable(status) || run == kRuns) return status;
+  }
+}
+
+// Some attempts, or one where the last call found the database down.
+absl::Status PostgresStore::Pool::Connect(const std::stop_token& stop, Session& session) {
+  if (session != nullptr) return absl::OkStatus();
+  const bool down = [this] {
+    const std::lock_guard lock(mutex_);
+    return connected_ == 0 && !health_.ok();
+  }();
+  milliseconds pause = kFirstPause;
+  for (int attempt = 1;; ++attempt) {
+    auto opened = PostgresSession::Open(url_, timeouts_);
+    if (opened.ok()) {
+      session = *std::move(opened);
+      ++connected_;
+      return absl::OkStatus();
+    }
+    // Nothing was changed, whatever is wrong with the server that there is now.
+    const absl::Status status = absl::UnavailableError(opened.status().message());
+    if (down || attempt == kConnectAttempts || Pause(stop, pause)) return status;
+    pause = std::min(2 * pause, kLongestPause);
+  }
+}
+
+void PostgresStore::Pool::Drop(Session& session) {
+  session = nullptr;
+  --connected_;
+}
+
+void PostgresStore::Pool::Finish(Job& job, const absl::Status& status) {
+  if (!absl::IsInvalidArgument(status)) {
+    const std::lock_guard lock(mutex_);
+    health_ = status;
+  }
+  job.done(status);
+}
+
+absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::Open(const std::string& url,
+                                                                   PostgresOptions options) {
+  absl::StatusOr<PostgresUrl> parsed = PostgresUrl::Parse(url);
+  if (!parsed.ok()) return parsed.status();
+  auto pool = Pool::Open(*std::move(parsed), options);
+  if (!pool.ok()) return pool.status();
+  return std::unique_ptr<PostgresStore>(new PostgresStore(*std::move(pool)));
+}
+
+PostgresStore::PostgresStore(std::unique_ptr<Pool> pool) : pool_(std::move(pool)) {}
+PostgresStore::~PostgresStore() = default;
+
+asio::awaitable<absl::Status> PostgresStore::Update(Key key, Change change) {
+  Pool::Queue::Work work = [&key, &change](PostgresSession& session) {
+    return session.Update(key, change);
+  };
+  co_return co_await Ask(pool_->queue(), std::move(work));
+}
+
+asio::awaitable<absl::StatusOr<std::optional<Execution>>> PostgresStore::Read(Key key) {
+  Finding<std::optional<Execution>, PostgresSession> find = [&key](PostgresSession& session) {
+    return session.Read(key);
+  };
+  co_return co_await AskFor(pool_->queue(), std::move(find));
+}
+
+asio::awaitable<absl::StatusOr<std::vector<Entry>>> PostgresStore::List(Query query) {
+  Finding<std::vector<Entry>, PostgresSession> find = [&query](PostgresSession& session) {
+    return session.List(query);
+  };
+  co_return co_await AskFor(pool_->queue(), std::move(find));
+}
+
+asio::awaitable<absl::StatusOr<size_t>> PostgresStore::Prune(Time before, size_t limit) {
+  Finding<size_t, PostgresSession> find = [before, limit](PostgresSession& session) {
+    return session.Prune(before, limit);
+  };
+  co_return co_await AskFor(pool_->queue(), std::move(find));
+}
+
+absl::Status PostgresStore::Health() const { return pool_->Health(); }
+
+}  // namespace sendstep::ledger

@@ -4,13 +4,13 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
+#include <optional>
 #include <thread>
 #include <vector>
 
-#include "plugin/ledger/postgres_session.h"
 #include "tests/support/postgres_server.h"
 #include "tests/unit/plugin/ledger/store_conformance.h"
 
@@ -369,49 +369,6 @@ TEST_F(PostgresStoreTest, WrongPasswordIsNamedAndNotSaid) {
   EXPECT_THAT(Message(status), HasSubstr("password authentication failed"));
   EXPECT_THAT(Message(status), Not(HasSubstr("canary")));
   EXPECT_THAT(Message(status), Not(HasSubstr("\n")));
-}
-
-TEST(PostgresUrl, UnknownHostIsNamedWithoutThePassword) {
-  // No name has such a label: nobody is asked for it.
-  for (const std::string& host : {std::string("/nowhere"), std::string(70, 'h')}) {
-    const std::string url = "postgresql://me:canary-7f3@/ledger?host=" + host;
-    const absl::Status status = PostgresStore::Open(url, {}).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-    EXPECT_THAT(std::string(status.message()), HasSubstr(host));
-    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
-  }
-}
-
-TEST(PostgresUrl, MalformedIsRefusedWithoutAnyOfIt) {
-  for (const char* url :
-       {"", "canary", "host=h password=canary", "mysql://u:canary@h/d",
-        "postgresql://u:can@ary@h/d", "postgresql://u:canary/x@h/d", "postgresql://u:canary/d",
-        "postgresql://u:1/canary@h/d", "postgresql://u:canary%zz@h/d",
-        "postgresql://u:p@h/d?canary", "postgresql://[canary/d", "postgresql://u:p@h/d?canary=1"}) {
-    const absl::Status status = PostgresStore::Open(url, {}).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << url;
-    const std::string message(status.message());
-    for (const char* part : {"canary", "ary", "can@"}) EXPECT_THAT(message, Not(HasSubstr(part)));
-  }
-}
-
-TEST(PostgresUrl, PasswordIsTakenOutOfWhatOthersSay) {
-  const auto url = PostgresUrl::Parse("postgresql://me:s%40crit@db:5433/ledger?sslmode=require");
-  ASSERT_TRUE(url.ok()) << url.status();
-  EXPECT_EQ(url->name(), "db:5433/ledger");
-  EXPECT_EQ(url->Clean("with s@crit:\n\tno\n"), "with ***:; no");
-}
-
-TEST(PostgresSettings, WhatWouldLoseCommittedChangesIsRefused) {
-  const PostgresSettings good = {"on", "", "on", "on", "UTF8"};
-  EXPECT_EQ(JudgeSettings(good), "");
-  EXPECT_EQ(JudgeSettings({"local", "", "on", "on", "UTF8"}), "");
-  EXPECT_EQ(JudgeSettings({"remote_apply", "standby", "on", "on", "UTF8"}), "");
-  EXPECT_THAT(JudgeSettings({"local", "standby", "on", "on", "UTF8"}), HasSubstr("failover"));
-  EXPECT_THAT(JudgeSettings({"off", "", "on", "on", "UTF8"}), HasSubstr("sent again"));
-  EXPECT_THAT(JudgeSettings({"on", "", "off", "on", "UTF8"}), HasSubstr("fsync"));
-  EXPECT_THAT(JudgeSettings({"on", "", "on", "off", "UTF8"}), HasSubstr("full_page_writes"));
-  EXPECT_THAT(JudgeSettings({"on", "", "on", "on", "SQL_ASCII"}), HasSubstr("encoding"));
 }
 
 }  // namespace

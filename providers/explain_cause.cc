@@ -1,4 +1,7 @@
 // Failures without a reply.
+#include <string_view>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "providers/explain_policy.h"
 #include "providers/ports.h"
@@ -91,7 +94,7 @@ Explained TimedOut(const Error& error, const Resolved& resolved) {
         absl::StrCat(Endpoint(resolved), " did not answer the TLS handshake in time."),
         "Check that the port speaks implicit TLS: ports 25, 587 and 2525 want STARTTLS.");
   }
-  const bool silent = error.stage == Stage::kEhlo;
+  const bool silent = error.stage == Stage::kEhlo && error.detail.starts_with("no greeting");
   return Passing("TIMEOUT", Fault::kProvider, kThrottleDelay,
                  absl::StrCat(Endpoint(resolved), " did not answer in time at stage ",
                               std::string(base::StageName(error.stage)), Detail(error), "."),
@@ -115,12 +118,32 @@ Explained ConnectionLost(const Error& error, const Resolved& resolved) {
                  advice);
 }
 
+// The protocol that the server's first words belong to; null: none that is known.
+const char* OtherProtocol(const Error& error) {
+  constexpr std::pair<std::string_view, const char*> kGreetings[] = {
+      {"HTTP/", "HTTP"}, {"SSH-", "SSH"}, {"+OK", "POP3"}, {"* OK", "IMAP"}};
+  for (const auto& [greeting, protocol] : kGreetings) {
+    if (error.detail.find(greeting) != std::string::npos) return protocol;
+  }
+  return nullptr;
+}
+
+Explained NotSmtp(const char* protocol, const Resolved& resolved) {
+  return Permanent(
+      "PROTOCOL_ERROR", Fault::kConfig,
+      absl::StrCat(Endpoint(resolved), " is no SMTP server: it speaks ", protocol, "."),
+      absl::StrCat("Set host and port to those of the SMTP server; its port is usually ",
+                   OtherPorts(resolved), "."));
+}
+
 Explained Protocol(const Error& error, const Resolved& resolved) {
   const std::string message = absl::StrCat(
       Endpoint(resolved), " does not answer as an SMTP server does", Detail(error), ".");
   if (const std::string advice = MailboxAdvice(resolved); !advice.empty()) {
     return Permanent("PROTOCOL_ERROR", Fault::kConfig, message, advice);
   }
+  const char* other = error.stage == Stage::kEhlo ? OtherProtocol(error) : nullptr;
+  if (other != nullptr) return NotSmtp(other, resolved);
   if (error.error_class == base::ErrorClass::kTransient) {
     return Passing("PROTOCOL_ERROR", Fault::kProvider, kThrottleDelay, message,
                    "Try again; if it goes on, check host and port.");
@@ -129,10 +152,11 @@ Explained Protocol(const Error& error, const Resolved& resolved) {
                    "Check host and port: this may be no SMTP server, or a proxy in front of it.");
 }
 
-Explained TlsOnPlaintextPort(const Resolved& resolved) {
+Explained TlsOnPlaintextPort(const Error& error, const Resolved& resolved) {
   const uint16_t port = resolved.settings.port;
   std::string advice = MailboxAdvice(resolved);
   if (advice.empty()) {
+    if (const char* other = OtherProtocol(error)) return NotSmtp(other, resolved);
     advice =
         absl::StrCat("Set tls to starttls", UsualForm(port) == TlsPolicy::kImplicit ? "" : " or on",
                      ", or use the port for implicit TLS, usually 465.");
@@ -237,7 +261,7 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
     case Cause::kProtocol:
       return Protocol(error, resolved);
     case Cause::kTlsOnPlaintextPort:
-      return TlsOnPlaintextPort(resolved);
+      return TlsOnPlaintextPort(error, resolved);
     case Cause::kPlaintextOnTlsPort:
       return PlaintextOnTlsPort(resolved);
     case Cause::kTlsFailed:

@@ -246,10 +246,11 @@ Explained AtRecipients(const Refusal& refusal) {
   const Reply& reply = refusal.reply;
   if (refusal.Enhanced("2.2") || reply.code == 552) {
     constexpr char kMessage[] = "The recipient's mailbox is full.";
-    constexpr char kAdvice[] = "Tell the recipient, or send again later.";
-    return reply.Transient() ? Passing("SERVER_UNAVAILABLE", Fault::kProvider, kMailboxFullDelay,
-                                       kMessage, kAdvice)
-                             : Permanent("RECIPIENTS_REFUSED", Fault::kConfig, kMessage, kAdvice);
+    return reply.Transient()
+               ? Passing("SERVER_UNAVAILABLE", Fault::kProvider, kMailboxFullDelay, kMessage,
+                         "Tell the recipient, or send again later.")
+               : Permanent("RECIPIENTS_REFUSED", Fault::kConfig, kMessage,
+                           "Tell the recipient by other means: only they can make room.");
   }
   if (refusal.Enhanced("5.3")) {
     return Permanent("LIMIT_EXCEEDED", Fault::kConfig,

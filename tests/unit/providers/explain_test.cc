@@ -220,6 +220,23 @@ TEST_F(ExplainTest, TimeoutOnPort25BlamesTheBlockade) {
   EXPECT_THAT(Fail(Stage::kTcp, Cause::kTimeout).what_to_do, HasSubstr("587 or 2525 or 465"));
 }
 
+TEST_F(ExplainTest, ServersOfOtherProtocolsAreNamedByTheirFirstWords) {
+  const std::pair<const char*, const char*> kServers[] = {{"HTTP/1.1 400 Bad Request", "HTTP"},
+                                                          {"SSH-2.0-OpenSSH_9.2", "SSH"},
+                                                          {"+OK ready", "POP3"},
+                                                          {"* OK IMAP4rev1", "IMAP"}};
+  for (const auto& [words, protocol] : kServers) {
+    for (const auto& [stage, cause] : {std::pair(Stage::kEhlo, Cause::kProtocol),
+                                       std::pair(Stage::kTls, Cause::kTlsOnPlaintextPort)}) {
+      const Explained explained =
+          Fail(stage, cause, ErrorClass::kPermanent, std::string("it said: \"") + words + "\"");
+      EXPECT_EQ(explained.reason, "PROTOCOL_ERROR") << words;
+      EXPECT_EQ(explained.fault, Fault::kConfig) << words;
+      EXPECT_THAT(explained.message, HasSubstr(std::string("it speaks ") + protocol));
+    }
+  }
+}
+
 TEST_F(ExplainTest, MailboxPortsAreNamedAsSuch) {
   resolved_.settings.port = 110;
   for (const Cause cause :
@@ -259,7 +276,12 @@ TEST_F(ExplainTest, ExpiredCertificateIsTheProvidersToRenew) {
 }
 
 TEST_F(ExplainTest, SilenceInsteadOfAGreetingSpeaksOfImplicitTls) {
-  EXPECT_THAT(Fail(Stage::kEhlo, Cause::kTimeout).what_to_do, HasSubstr("tls implicit"));
+  EXPECT_THAT(
+      Fail(Stage::kEhlo, Cause::kTimeout, ErrorClass::kTransient, "no greeting in time").what_to_do,
+      HasSubstr("tls implicit"));
+  EXPECT_THAT(Fail(Stage::kEhlo, Cause::kTimeout, ErrorClass::kTransient, "timed out").what_to_do,
+              testing::Not(HasSubstr("tls implicit")))
+      << "it has greeted";
   EXPECT_THAT(Fail(Stage::kData, Cause::kTimeout).what_to_do,
               testing::Not(HasSubstr("tls implicit")));
 }

@@ -183,10 +183,26 @@ Explained PlaintextOnTlsPort(const Resolved& resolved) {
 }
 
 Explained Certificate(const Error& error, const Resolved& resolved) {
-  if (error.detail.find("expired") != std::string::npos) {
+  const bool own = error.detail.starts_with("certificate ");
+  const bool issuers = error.detail.starts_with("an issuer's certificate ");
+  if (issuers && !resolved.settings.tls.ca_pem.empty()) {
+    return Permanent("CERTIFICATE_INVALID", Fault::kConfig,
+                     absl::StrCat("The certificate of ", resolved.settings.host,
+                                  " cannot be trusted", Detail(error), "."),
+                     "Replace the certificate in ca_pem by the CA's present one, or tell the "
+                     "server's operator where it is an intermediate one of the server.");
+  }
+  if (own && error.detail.find(" has expired ") != std::string::npos) {
     return Permanent("CERTIFICATE_INVALID", Fault::kProvider,
                      absl::StrCat("The certificate of ", resolved.settings.host, " has expired."),
                      "Tell the server's operator to renew it; do not switch verification off.");
+  }
+  if (issuers || (own && error.detail.find(" is not valid before ") != std::string::npos)) {
+    return Permanent("CERTIFICATE_INVALID", Fault::kProvider,
+                     absl::StrCat("The certificate of ", resolved.settings.host,
+                                  " cannot be trusted", Detail(error), "."),
+                     "Tell the server's operator, and check the clock of the machine that sends; "
+                     "do not switch verification off.");
   }
   std::string advice =
       "If the server has a private CA, give its certificate in ca_pem; otherwise check the host's "
@@ -206,6 +222,12 @@ Explained Certificate(const Error& error, const Resolved& resolved) {
 Explained TlsFailed(const Error& error, const Resolved& resolved) {
   const std::string message =
       absl::StrCat("The TLS handshake with ", Endpoint(resolved), " failed", Detail(error), ".");
+  if (error.detail == "the server wants a certificate of the client") {
+    return Permanent("TLS_FAILED", Fault::kConfig,
+                     absl::StrCat(Endpoint(resolved), " takes only clients with a certificate."),
+                     "sendstep presents none: use a host and port of the provider that take a "
+                     "username and password.");
+  }
   constexpr char kAdvice[] =
       "Check port and form of TLS (465 implicit; 25, 587 and 2525 STARTTLS) and that the server "
       "speaks TLS 1.2 "
@@ -216,6 +238,25 @@ Explained TlsFailed(const Error& error, const Resolved& resolved) {
   return Permanent("TLS_FAILED", Fault::kProvider, message, kAdvice);
 }
 
+// What to give instead, where the server names mechanisms that other credentials fit; empty: none.
+std::string OtherCredentials(const Error& error, const Resolved& resolved) {
+  // "the server offers AUTH XOAUTH2, not PLAIN, LOGIN"
+  const std::string offered = error.detail.substr(0, error.detail.find(", not "));
+  const auto offers = [&](const char* mechanism) {
+    return offered.find(mechanism) != std::string::npos;
+  };
+  const bool passwords = offers("PLAIN") || offers("LOGIN");
+  if (!offers("offers AUTH ")) return "";
+  if (HasToken(resolved) && passwords) {
+    return "It takes passwords: give password in place of oauth2_token.";
+  }
+  if (!HasToken(resolved) && offers("XOAUTH2")) {
+    return "It takes OAuth tokens only: give oauth2_token in place of password.";
+  }
+  if (passwords || offers("XOAUTH2")) return "";
+  return "sendstep speaks PLAIN, LOGIN and XOAUTH2 only: ask for one of them, or try another port.";
+}
+
 Explained AuthNotOffered(const Error& error, const Resolved& resolved) {
   std::string advice = "Check the port: servers often offer AUTH on 587 and 465 only";
   advice += resolved.settings.tls.policy == TlsPolicy::kNone
@@ -223,6 +264,7 @@ Explained AuthNotOffered(const Error& error, const Resolved& resolved) {
                 : "; or the administrator has switched SMTP AUTH off. A server that wants no login "
                   "needs no "
                   "username and password.";
+  if (const std::string other = OtherCredentials(error, resolved); !other.empty()) advice = other;
   return Permanent("AUTH_NOT_OFFERED", Fault::kConfig,
                    absl::StrCat(Endpoint(resolved), " offers no login that fits the credentials",
                                 Detail(error), "."),

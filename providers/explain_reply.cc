@@ -56,9 +56,7 @@ struct Refusal {
     return code.size() > 2 && std::string_view(code).substr(2) == subject_and_detail;
   }
   bool HasCredentials() const { return resolved.settings.credentials.has_value(); }
-  bool HasToken() const {
-    return HasCredentials() && !resolved.settings.credentials->oauth2_token.empty();
-  }
+  bool HasToken() const { return providers::HasToken(resolved); }
   std::string Endpoint() const { return providers::Endpoint(resolved); }
 };
 
@@ -186,7 +184,7 @@ Explained WrongPassword(const Refusal& refusal) {
 
 Explained AtAuth(const Refusal& refusal) {
   const Reply& reply = refusal.reply;
-  if (Says(refusal.text, kAppPassword)) {
+  if (!refusal.HasToken() && Says(refusal.text, kAppPassword)) {
     return Permanent(
         "APP_PASSWORD_REQUIRED", Fault::kConfig,
         "The provider wants an app password instead of the account's.",

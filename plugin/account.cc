@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "plugin/logging.h"
 #include "transport/base/address.h"
+#include "transport/base/utf8.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -175,10 +176,9 @@ bool SenderAllowed(const AccountSource& source, const base::Address& sender) {
 }
 
 Finding NotAllowed(std::string field, const AccountSource& source) {
-  return Wrong(
-      std::move(field), "SENDER_NOT_ALLOWED",
-      absl::StrCat("Relay \"", source.relay, "\" may not send as this address."),
-      "Leave it empty to use the relay's default sender, or ask the operator to allow the domain.");
+  return Wrong(std::move(field), "SENDER_NOT_ALLOWED",
+               absl::StrCat("Relay \"", source.relay, "\" may not send as this address."),
+               "Use the relay's default sender, or ask the operator to allow the domain.");
 }
 
 struct SenderText {
@@ -294,6 +294,15 @@ absl::Status CheckRelays(const AccountCatalog& catalog) {
   return absl::OkStatus();
 }
 
+namespace {
+
+// What is too long is refused, and need not be repeated whole.
+constexpr size_t kMaxShown = 8192;
+constexpr size_t kMaxShownPem = 64 << 10;
+std::string Shown(const std::string& text) { return std::string(base::Cut(text, kMaxShown)); }
+
+}  // namespace
+
 v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& account) {
   v1::SmtpConfig out;
   const providers::Resolved& resolved = account.resolved;
@@ -305,18 +314,18 @@ v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& accou
   if (resolved.settings.credentials) {
     const smtp::Credentials& credentials = *resolved.settings.credentials;
     if (!credentials.username_is_secret && source.relay.empty())
-      out.set_username(credentials.username);
+      out.set_username(Shown(credentials.username));
     // Present but blank: there is one.
     if (!credentials.password.empty()) out.mutable_password()->set_value("");
     if (!credentials.oauth2_token.empty()) out.mutable_oauth2_token()->set_value("");
   }
   out.set_domain(resolved.settings.ehlo_name);
-  out.set_ca_pem(source.config.ca_pem);
+  if (source.config.ca_pem.size() <= kMaxShownPem) out.set_ca_pem(source.config.ca_pem);
   out.set_insecure_skip_verify(source.config.insecure_skip_verify);
   out.set_allow_plaintext_auth(source.config.allow_plaintext_auth);
   if (!source.config.default_from_email.empty()) {
-    out.mutable_default_from()->set_email(source.config.default_from_email);
-    out.mutable_default_from()->set_name(source.config.default_from_name);
+    out.mutable_default_from()->set_email(Shown(source.config.default_from_email));
+    out.mutable_default_from()->set_name(Shown(source.config.default_from_name));
   }
   return out;
 }

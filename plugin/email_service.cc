@@ -138,11 +138,6 @@ bool BrokenByStop(const base::Error& error) {
   return error.cause == base::Cause::kStopped && error.error_class != base::ErrorClass::kUncertain;
 }
 
-grpc::Status Stopping() {
-  return SimpleStatus(grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN", providers::Fault::kPlugin,
-                      "true", "The server is stopping; nothing was sent.", "Call again.");
-}
-
 grpc::Status TooLate() {
   return SimpleStatus(grpc::StatusCode::UNAVAILABLE, "DEADLINE_TOO_SHORT",
                       providers::Fault::kCaller, "true",
@@ -206,7 +201,6 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
     const providers::Explained explained =
         providers::Explain(error, command.value.account.resolved);
     record.Failed(error, explained);
-    if (BrokenByStop(error)) co_return Stopping();
     co_return ErrorStatus(error, explained, command.value.recipient_names, sending.message_id);
   }
   response = SentResponse(command.value, *sending.result, sending.message_id, sending.timeline,
@@ -247,7 +241,9 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
     const base::Error& error = sending.result.error();
     const providers::Explained explained = providers::Explain(error, account.resolved);
     record.Failed(error, explained);
-    if (BrokenByStop(error)) co_return Stopping();
+    if (BrokenByStop(error)) {
+      co_return ErrorStatus(error, explained, command.value.recipient_names, sending.message_id);
+    }
     *response.mutable_failure() =
         ToFailure(error, explained, command.value.recipient_names, sending.message_id);
     response.set_verdict(explained.message);
@@ -298,7 +294,9 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
   } else {
     const providers::Explained explained = providers::Explain(checked.error(), resolved);
     record.Failed(checked.error(), explained);
-    if (BrokenByStop(checked.error())) co_return Stopping();
+    if (BrokenByStop(checked.error())) {
+      co_return ErrorStatus(checked.error(), explained, value.recipient_names, "");
+    }
     response.set_valid(false);
     *response.mutable_failure() =
         ToFailure(checked.error(), explained, value.recipient_names, /*message_id=*/"");

@@ -20,6 +20,8 @@ using providers::Severity;
 
 // Kept short enough that all details fit a trailer (4 kB).
 constexpr size_t kMaxRecipientsInStatus = 1024;
+constexpr std::chrono::seconds kSimpleRetry{1};
+constexpr std::string_view kTooLarge = "MESSAGE_TOO_LARGE";
 
 bool IsServerState(const std::string& reason) {
   static constexpr std::array<std::string_view, 5> kReasons = {"RELAY_UNKNOWN", "NO_DEFAULT_RELAY",
@@ -70,7 +72,7 @@ v1::Retryable RetryableOf(providers::Retryable retryable) {
 grpc::StatusCode CodeOf(const base::Error& error, const providers::Explained& explained) {
   if (error.error_class == base::ErrorClass::kUncertain) return grpc::StatusCode::DATA_LOSS;
   if (error.cause == base::Cause::kCancelled) return grpc::StatusCode::CANCELLED;
-  if (error.stage == base::Stage::kConfig || error.cause == base::Cause::kMessageTooLarge) {
+  if (error.stage == base::Stage::kConfig || explained.reason == kTooLarge) {
     return grpc::StatusCode::INVALID_ARGUMENT;
   }
   if (explained.retryable != providers::Retryable::kTrue)
@@ -240,7 +242,7 @@ grpc::Status ErrorStatus(const base::Error& error, const providers::Explained& e
   if (std::string line = RecipientsLine(error, recipient_names); !line.empty()) {
     details.metadata["recipients"] = std::move(line);
   }
-  if (error.stage == base::Stage::kConfig || error.cause == base::Cause::kMessageTooLarge) {
+  if (error.stage == base::Stage::kConfig || explained.reason == kTooLarge) {
     details.violations.push_back({"email", explained.message, explained.reason});
   }
   if (explained.retryable == providers::Retryable::kTrue)
@@ -256,8 +258,11 @@ grpc::Status SimpleStatus(grpc::StatusCode code, const std::string& reason, prov
                           const std::string& what_to_do) {
   Details details;
   details.reason = reason;
-  details.metadata = {
-      {"fault", FaultName(fault)}, {"retryable", retryable}, {"what_to_do", what_to_do}};
+  details.metadata = {{"fault", FaultName(fault)},
+                      {"retryable", retryable},
+                      {"phase", std::string(base::StageName(base::Stage::kConfig))},
+                      {"what_to_do", what_to_do}};
+  if (retryable == "true") details.retry_after = kSimpleRetry;
   return MakeStatus(code, absl::StrCat(message, " ", what_to_do), details);
 }
 

@@ -56,7 +56,7 @@ constexpr milliseconds kTailTime{1000};
 // From the end of our last call until streams that nobody ends (health Watch, reflection) are cut.
 constexpr milliseconds kStreamGrace{500};
 constexpr milliseconds kDrainPoll{20};
-// Before the drain timeout, so that calls broken off then can still answer.
+// After the drain timeout, so that calls broken off then can still answer.
 constexpr milliseconds kAnswerTime{500};
 
 // The io_context and its threads.
@@ -278,13 +278,12 @@ class Server::Impl {
   }
 
   // Watches beside Shutdown(), which waits for streams that their clients never end and for sends
-  // that their provider never answers. Calls broken off have kAnswerTime to answer in any case.
+  // that their provider never answers. Calls broken off then have kAnswerTime to answer.
   void Drain(milliseconds timeout) {
-    timeout = std::max(timeout, kAnswerTime);
     Log(Level::kInfo, "draining",
         {{"in_flight", metrics_.InFlight()}, {"timeout_ms", timeout.count()}});
     grpc_->GetHealthCheckService()->Shutdown();
-    const auto abandon_at = std::chrono::steady_clock::now() + timeout - kAnswerTime;
+    const auto abandon_at = std::chrono::steady_clock::now() + timeout;
     std::jthread cutter([this, abandon_at](const std::stop_token& stop) {
       auto idle_since = std::chrono::steady_clock::now();
       while (!stop.stop_requested()) {
@@ -298,7 +297,7 @@ class Server::Impl {
         std::this_thread::sleep_for(kDrainPoll);
       }
     });
-    grpc_->Shutdown(std::chrono::system_clock::now() + timeout);
+    grpc_->Shutdown(std::chrono::system_clock::now() + timeout + kAnswerTime);
   }
 
   const ServerConfig config_;

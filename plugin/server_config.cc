@@ -110,11 +110,11 @@ class Parser {
           [this](const std::string& text) { return TakePath(text, config_.sandbox_maildir); });
     Value("threads", "N", "Threads that send.", "one for each processor",
           [this](const std::string& text) { return TakeNumber(text, 1, 256, config_.threads); });
-    Value(
-        "drain-timeout", "TIME",
-        "How long calls may go on after SIGTERM or SIGINT, e.g. 25s, 2m; at least 500ms. A second "
-        "signal cuts them off and exits 1.",
-        "25s", [this](const std::string& text) { return TakeDrainTimeout(text); });
+    Value("drain-timeout", "TIME",
+          "How long calls may go on after SIGTERM or SIGINT, e.g. 25s, 2m; then they are broken "
+          "off and "
+          "answered. A second signal exits 1 at once.",
+          "25s", [this](const std::string& text) { return TakeDrainTimeout(text); });
     Value("log-level", "LEVEL", "debug, info, warning or error.", "info",
           [this](const std::string& text) {
             const auto level = ParseLevel(text);

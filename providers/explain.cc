@@ -26,10 +26,16 @@ Fault FaultOf(profile::v1::Fault fault) {
   }
 }
 
-const Explanation* FindExplanation(const Profile& profile, base::Stage stage,
+// What a refused login says of passwords, where a token was given.
+bool IsAboutPasswords(const Explanation& explanation) {
+  return explanation.reason() == "AUTH_REFUSED" || explanation.reason() == "APP_PASSWORD_REQUIRED";
+}
+
+const Explanation* FindExplanation(const Resolved& resolved, base::Stage stage,
                                    const std::string& text) {
   const std::string stage_name(base::StageName(stage));
-  for (const Explanation& explanation : profile.explanations()) {
+  for (const Explanation& explanation : resolved.profile->explanations()) {
+    if (HasToken(resolved) && IsAboutPasswords(explanation)) continue;
     const auto& stages = explanation.stages();
     if (!stages.empty() && std::count(stages.begin(), stages.end(), stage_name) == 0) continue;
     if (re2::RE2::PartialMatch(text, CachedPattern(explanation.pattern()))) return &explanation;
@@ -92,7 +98,7 @@ Explained ExplainError(const base::Error& error, const Resolved& resolved) {
   if (reply == nullptr) return ExplainCause(error, resolved);
   if (resolved.profile != nullptr) {
     const std::string text = PatternText(*reply);
-    if (const Explanation* known = FindExplanation(*resolved.profile, error.stage, text)) {
+    if (const Explanation* known = FindExplanation(resolved, error.stage, text)) {
       return FromProfile(*known, error.stage, *reply);
     }
   }
@@ -100,6 +106,11 @@ Explained ExplainError(const base::Error& error, const Resolved& resolved) {
 }
 
 }  // namespace
+
+bool HasToken(const Resolved& resolved) {
+  const auto& credentials = resolved.settings.credentials;
+  return credentials && !credentials->oauth2_token.empty();
+}
 
 std::string Endpoint(const Resolved& resolved) {
   const std::string& host = resolved.settings.host;

@@ -1,4 +1,7 @@
 // Failures without a reply.
+#include <string_view>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "providers/explain_policy.h"
 #include "providers/ports.h"
@@ -91,7 +94,7 @@ Explained TimedOut(const Error& error, const Resolved& resolved) {
         absl::StrCat(Endpoint(resolved), " did not answer the TLS handshake in time."),
         "Check that the port speaks implicit TLS: ports 25, 587 and 2525 want STARTTLS.");
   }
-  const bool silent = error.stage == Stage::kEhlo;
+  const bool silent = error.stage == Stage::kEhlo && error.detail.starts_with("no greeting");
   return Passing("TIMEOUT", Fault::kProvider, kThrottleDelay,
                  absl::StrCat(Endpoint(resolved), " did not answer in time at stage ",
                               std::string(base::StageName(error.stage)), Detail(error), "."),
@@ -115,12 +118,32 @@ Explained ConnectionLost(const Error& error, const Resolved& resolved) {
                  advice);
 }
 
+// The protocol that the server's first words belong to; null: none that is known.
+const char* OtherProtocol(const Error& error) {
+  constexpr std::pair<std::string_view, const char*> kGreetings[] = {
+      {"HTTP/", "HTTP"}, {"SSH-", "SSH"}, {"+OK", "POP3"}, {"* OK", "IMAP"}};
+  for (const auto& [greeting, protocol] : kGreetings) {
+    if (error.detail.find(greeting) != std::string::npos) return protocol;
+  }
+  return nullptr;
+}
+
+Explained NotSmtp(const char* protocol, const Resolved& resolved) {
+  return Permanent(
+      "PROTOCOL_ERROR", Fault::kConfig,
+      absl::StrCat(Endpoint(resolved), " is no SMTP server: it speaks ", protocol, "."),
+      absl::StrCat("Set host and port to those of the SMTP server; its port is usually ",
+                   OtherPorts(resolved), "."));
+}
+
 Explained Protocol(const Error& error, const Resolved& resolved) {
   const std::string message = absl::StrCat(
       Endpoint(resolved), " does not answer as an SMTP server does", Detail(error), ".");
   if (const std::string advice = MailboxAdvice(resolved); !advice.empty()) {
     return Permanent("PROTOCOL_ERROR", Fault::kConfig, message, advice);
   }
+  const char* other = error.stage == Stage::kEhlo ? OtherProtocol(error) : nullptr;
+  if (other != nullptr) return NotSmtp(other, resolved);
   if (error.error_class == base::ErrorClass::kTransient) {
     return Passing("PROTOCOL_ERROR", Fault::kProvider, kThrottleDelay, message,
                    "Try again; if it goes on, check host and port.");
@@ -129,10 +152,11 @@ Explained Protocol(const Error& error, const Resolved& resolved) {
                    "Check host and port: this may be no SMTP server, or a proxy in front of it.");
 }
 
-Explained TlsOnPlaintextPort(const Resolved& resolved) {
+Explained TlsOnPlaintextPort(const Error& error, const Resolved& resolved) {
   const uint16_t port = resolved.settings.port;
   std::string advice = MailboxAdvice(resolved);
   if (advice.empty()) {
+    if (const char* other = OtherProtocol(error)) return NotSmtp(other, resolved);
     advice =
         absl::StrCat("Set tls to starttls", UsualForm(port) == TlsPolicy::kImplicit ? "" : " or on",
                      ", or use the port for implicit TLS, usually 465.");
@@ -159,10 +183,26 @@ Explained PlaintextOnTlsPort(const Resolved& resolved) {
 }
 
 Explained Certificate(const Error& error, const Resolved& resolved) {
-  if (error.detail.find("expired") != std::string::npos) {
+  const bool own = error.detail.starts_with("certificate ");
+  const bool issuers = error.detail.starts_with("an issuer's certificate ");
+  if (issuers && !resolved.settings.tls.ca_pem.empty()) {
+    return Permanent("CERTIFICATE_INVALID", Fault::kConfig,
+                     absl::StrCat("The certificate of ", resolved.settings.host,
+                                  " cannot be trusted", Detail(error), "."),
+                     "Replace the certificate in ca_pem by the CA's present one, or tell the "
+                     "server's operator where it is an intermediate one of the server.");
+  }
+  if (own && error.detail.find(" has expired ") != std::string::npos) {
     return Permanent("CERTIFICATE_INVALID", Fault::kProvider,
                      absl::StrCat("The certificate of ", resolved.settings.host, " has expired."),
                      "Tell the server's operator to renew it; do not switch verification off.");
+  }
+  if (issuers || (own && error.detail.find(" is not valid before ") != std::string::npos)) {
+    return Permanent("CERTIFICATE_INVALID", Fault::kProvider,
+                     absl::StrCat("The certificate of ", resolved.settings.host,
+                                  " cannot be trusted", Detail(error), "."),
+                     "Tell the server's operator, and check the clock of the machine that sends; "
+                     "do not switch verification off.");
   }
   std::string advice =
       "If the server has a private CA, give its certificate in ca_pem; otherwise check the host's "
@@ -182,6 +222,12 @@ Explained Certificate(const Error& error, const Resolved& resolved) {
 Explained TlsFailed(const Error& error, const Resolved& resolved) {
   const std::string message =
       absl::StrCat("The TLS handshake with ", Endpoint(resolved), " failed", Detail(error), ".");
+  if (error.detail == "the server wants a certificate of the client") {
+    return Permanent("TLS_FAILED", Fault::kConfig,
+                     absl::StrCat(Endpoint(resolved), " takes only clients with a certificate."),
+                     "sendstep presents none: use a host and port of the provider that take a "
+                     "username and password.");
+  }
   constexpr char kAdvice[] =
       "Check port and form of TLS (465 implicit; 25, 587 and 2525 STARTTLS) and that the server "
       "speaks TLS 1.2 "
@@ -192,6 +238,25 @@ Explained TlsFailed(const Error& error, const Resolved& resolved) {
   return Permanent("TLS_FAILED", Fault::kProvider, message, kAdvice);
 }
 
+// What to give instead, where the server names mechanisms that other credentials fit; empty: none.
+std::string OtherCredentials(const Error& error, const Resolved& resolved) {
+  // "the server offers AUTH XOAUTH2, not PLAIN, LOGIN"
+  const std::string offered = error.detail.substr(0, error.detail.find(", not "));
+  const auto offers = [&](const char* mechanism) {
+    return offered.find(mechanism) != std::string::npos;
+  };
+  const bool passwords = offers("PLAIN") || offers("LOGIN");
+  if (!offers("offers AUTH ")) return "";
+  if (HasToken(resolved) && passwords) {
+    return "It takes passwords: give password in place of oauth2_token.";
+  }
+  if (!HasToken(resolved) && offers("XOAUTH2")) {
+    return "It takes OAuth tokens only: give oauth2_token in place of password.";
+  }
+  if (passwords || offers("XOAUTH2")) return "";
+  return "sendstep speaks PLAIN, LOGIN and XOAUTH2 only: ask for one of them, or try another port.";
+}
+
 Explained AuthNotOffered(const Error& error, const Resolved& resolved) {
   std::string advice = "Check the port: servers often offer AUTH on 587 and 465 only";
   advice += resolved.settings.tls.policy == TlsPolicy::kNone
@@ -199,6 +264,7 @@ Explained AuthNotOffered(const Error& error, const Resolved& resolved) {
                 : "; or the administrator has switched SMTP AUTH off. A server that wants no login "
                   "needs no "
                   "username and password.";
+  if (const std::string other = OtherCredentials(error, resolved); !other.empty()) advice = other;
   return Permanent("AUTH_NOT_OFFERED", Fault::kConfig,
                    absl::StrCat(Endpoint(resolved), " offers no login that fits the credentials",
                                 Detail(error), "."),
@@ -237,7 +303,7 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
     case Cause::kProtocol:
       return Protocol(error, resolved);
     case Cause::kTlsOnPlaintextPort:
-      return TlsOnPlaintextPort(resolved);
+      return TlsOnPlaintextPort(error, resolved);
     case Cause::kPlaintextOnTlsPort:
       return PlaintextOnTlsPort(resolved);
     case Cause::kTlsFailed:

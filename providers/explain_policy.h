@@ -17,6 +17,9 @@ inline constexpr std::chrono::seconds kGreylistDelay{300};
 inline constexpr std::chrono::seconds kMailboxFullDelay{1800};
 inline constexpr std::chrono::seconds kQuotaDelay{3600};
 
+// The login is by OAuth token.
+bool HasToken(const Resolved& resolved);
+
 // "smtp.example.com:587".
 std::string Endpoint(const Resolved& resolved);
 

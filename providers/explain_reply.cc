@@ -56,9 +56,7 @@ struct Refusal {
     return code.size() > 2 && std::string_view(code).substr(2) == subject_and_detail;
   }
   bool HasCredentials() const { return resolved.settings.credentials.has_value(); }
-  bool HasToken() const {
-    return HasCredentials() && !resolved.settings.credentials->oauth2_token.empty();
-  }
+  bool HasToken() const { return providers::HasToken(resolved); }
   std::string Endpoint() const { return providers::Endpoint(resolved); }
 };
 
@@ -186,7 +184,7 @@ Explained WrongPassword(const Refusal& refusal) {
 
 Explained AtAuth(const Refusal& refusal) {
   const Reply& reply = refusal.reply;
-  if (Says(refusal.text, kAppPassword)) {
+  if (!refusal.HasToken() && Says(refusal.text, kAppPassword)) {
     return Permanent(
         "APP_PASSWORD_REQUIRED", Fault::kConfig,
         "The provider wants an app password instead of the account's.",
@@ -246,10 +244,11 @@ Explained AtRecipients(const Refusal& refusal) {
   const Reply& reply = refusal.reply;
   if (refusal.Enhanced("2.2") || reply.code == 552) {
     constexpr char kMessage[] = "The recipient's mailbox is full.";
-    constexpr char kAdvice[] = "Tell the recipient, or send again later.";
-    return reply.Transient() ? Passing("SERVER_UNAVAILABLE", Fault::kProvider, kMailboxFullDelay,
-                                       kMessage, kAdvice)
-                             : Permanent("RECIPIENTS_REFUSED", Fault::kConfig, kMessage, kAdvice);
+    return reply.Transient()
+               ? Passing("SERVER_UNAVAILABLE", Fault::kProvider, kMailboxFullDelay, kMessage,
+                         "Tell the recipient, or send again later.")
+               : Permanent("RECIPIENTS_REFUSED", Fault::kConfig, kMessage,
+                           "Tell the recipient by other means: only they can make room.");
   }
   if (refusal.Enhanced("5.3")) {
     return Permanent("LIMIT_EXCEEDED", Fault::kConfig,

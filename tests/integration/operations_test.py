@@ -4,6 +4,7 @@
 import json
 import re
 import signal
+import socket
 import unittest
 
 import runner
@@ -26,10 +27,10 @@ class Operations(unittest.TestCase):
         self.addCleanup(server.stop)
         return server
 
-    def send_in_flight(self, server):
-        """A call whose message is on its way, and the reply to it, which the test releases."""
+    def send_in_flight(self, server, verb="."):
+        """A call whose `verb` is on its way, and the reply to it, which the test releases."""
         reply = scripted.Held("250 2.0.0 OK")
-        provider = scripted.ScriptedSmtp(self.authority, tls="starttls", replies={".": reply})
+        provider = scripted.ScriptedSmtp(self.authority, tls="starttls", replies={verb: reply})
         self.addCleanup(provider.stop)
         self.addCleanup(reply.release)
         smtp = {"host": "127.0.0.1", "port": provider.port, "tls": "TLS_MODE_STARTTLS",
@@ -88,6 +89,41 @@ class Operations(unittest.TestCase):
         call.join()
         self.assertEqual(("DATA_LOSS", "DELIVERY_UNCERTAIN", "uncertain"),
                          (call.answer.code, call.answer.reason, call.answer.metadata["retryable"]))
+
+        self.assertEqual("PLUGIN", call.answer.metadata["fault"])
+
+    def assert_shutting_down(self, answer):
+        self.assertEqual(("UNAVAILABLE", "SHUTTING_DOWN", "true"),
+                         (answer.code, answer.reason, answer.metadata["retryable"]), answer.text)
+
+    def test_send_cut_off_before_its_message_was_not_sent(self):
+        for timeout in ("0s", "2s"):
+            with self.subTest(timeout):
+                server = self.start("--drain-timeout", timeout)
+                call, _ = self.send_in_flight(server, "MAIL")
+                server.process.send_signal(signal.SIGTERM)
+                self.assertEqual(0, server.process.wait())
+                call.join()
+                self.assert_shutting_down(call.answer)
+
+    def test_send_cut_off_while_it_connects_was_not_sent(self):
+        # Nobody accepts, and the queue is full: the next connection hangs.
+        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(listener.close)
+        for _ in range(4):
+            waiting = socket.socket()
+            self.addCleanup(waiting.close)
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        server = self.start("--drain-timeout", "2s")
+        call = server.call_in_background("Execute", {
+            "config": {"smtp": {"host": "127.0.0.1", "port": listener.getsockname()[1]}},
+            "email": letter("bob@example.org")})
+        support.until(lambda: self.in_flight(server) == 1, "the call")
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, server.process.wait())
+        call.join()
+        self.assert_shutting_down(call.answer)
 
     def test_metrics_contain_the_request(self):
         server = self.start()

@@ -175,6 +175,19 @@ class Telltales(unittest.TestCase):
         self.telltale(self.smtp(110, host=host), "PROTOCOL_ERROR", "CONFIG", "EHLO",
                       "Port 110 is POP3's", "587")
 
+    def test_another_protocol_answers_on_a_port_of_its_own(self):
+        for greeting, protocol in (("+OK POP3 server ready", "POP3"), ("* OK IMAP4rev1", "IMAP"),
+                                   ("SSH-2.0-server", "SSH"), ("HTTP/1.1 400 Bad", "HTTP")):
+            with self.subTest(protocol):
+                server = self.script(tls="none", greeting=greeting)
+                self.telltale(self.smtp(server.port), "PROTOCOL_ERROR", "CONFIG", "EHLO",
+                              f"it speaks {protocol}")
+
+    def test_greeting_refuses_this_client(self):
+        server = self.script(tls="none", greeting="550 5.7.1 Your address is on a block list")
+        self.telltale(self.smtp(server.port), "GREETING_REFUSED", "PROVIDER", "EHLO",
+                      "does not serve this client")
+
     def test_port_110_is_taken_with_a_warning(self):
         self.diagnosed({"host": "mail.example.org", "port": 110},
                        "WARNING", "WARNING", "config.smtp.port", "POP3")

@@ -18,6 +18,9 @@ asio::awaitable<void> Peer::StartTls(const Identity& identity) {
   context_.emplace(asio::ssl::context::tls_server);
   context_->use_certificate_chain(asio::buffer(identity.certificate_pem));
   context_->use_private_key(asio::buffer(identity.key_pem), asio::ssl::context::pem);
+  if (demand_certificate_) {
+    context_->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
+  }
   tls_.emplace(socket_, *context_);
   boost::system::error_code ec;
   auto token = asio::redirect_error(asio::use_awaitable, ec);

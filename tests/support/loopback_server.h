@@ -37,6 +37,8 @@ class Peer {
   boost::asio::awaitable<std::string> ReadAll();
   boost::asio::awaitable<void> Write(std::string_view text);
 
+  // Before StartTls: the client must show a certificate.
+  void DemandCertificate() { demand_certificate_ = true; }
   // TLS 1.3 session tickets, sent before the next Write.
   void AddTickets(int count);
 
@@ -51,6 +53,7 @@ class Peer {
   std::optional<boost::asio::ssl::context> context_;
   std::optional<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>> tls_;
   std::string input_;
+  bool demand_certificate_ = false;
 };
 
 class LoopbackServer {

@@ -43,7 +43,8 @@ class TlsClient {
 
   // After Handshake() failed: kCertificate, kTlsOnPlaintextPort and most kTlsFailed are permanent.
   base::Error HandshakeError() const;
-  // After Read() or Write() failed: kConnectionLost.
+  // After Read() or Write() failed: kConnectionLost, or kTlsFailed where the server wants a
+  // certificate of the client.
   base::Error TransferError() const;
   // After the handshake.
   smtp::TlsInfo info() const;

@@ -74,6 +74,10 @@ asio::awaitable<Result<void>> Dialog::SendLines(std::string_view lines) {
 }
 
 asio::awaitable<base::Error> Dialog::LastWords(base::Error error) {
+  // What has come counts even where there is no time left to wait for more.
+  if (input_.empty()) {
+    if (const auto size = stream_.ReadAvailable(asio::buffer(buffer_))) Arrived(*size);
+  }
   auto reply = co_await Read();
   if (reply && Refusing(*reply)) co_return Broken(base::Refused(stage_, *reply));
   if (!reply && reply.error().cause == Cause::kCancelled) co_return reply.error();

@@ -100,6 +100,20 @@ TEST_F(AccountTest, ASecretIsReadAtEachUse) {
   EXPECT_EQ(Error(FindAccount(config, catalog_)), "SECRET_UNAVAILABLE");
 }
 
+TEST_F(AccountTest, EffectiveSettingsRepeatNothingHuge) {
+  v1::Config config;
+  config.mutable_smtp()->set_host("mail.example.com");
+  config.mutable_smtp()->set_username(std::string(5 << 20, 'u'));
+  config.mutable_smtp()->mutable_password()->set_value("secret");
+  config.mutable_smtp()->mutable_default_from()->set_name(std::string(5 << 20, 'n'));
+  config.mutable_smtp()->mutable_default_from()->set_email(std::string(5 << 20, 'e'));
+  config.mutable_smtp()->set_ca_pem(std::string(5 << 20, 'p'));
+  const auto source = FindAccount(config, catalog_);
+  const auto account = ResolveAccount(source.value, catalog_, "example.com");
+  EXPECT_FALSE(account.ok());
+  EXPECT_LT(EffectiveConfig(source.value, account.value).ByteSizeLong(), size_t{128} << 10);
+}
+
 TEST_F(AccountTest, EffectiveSettingsOfARelayHideItsUsername) {
   ASSERT_TRUE(Load(kCompany).ok());
   ASSERT_EQ(setenv("ACCOUNT_TEST_PASSWORD", "pw", 1), 0);

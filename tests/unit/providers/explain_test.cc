@@ -220,6 +220,23 @@ TEST_F(ExplainTest, TimeoutOnPort25BlamesTheBlockade) {
   EXPECT_THAT(Fail(Stage::kTcp, Cause::kTimeout).what_to_do, HasSubstr("587 or 2525 or 465"));
 }
 
+TEST_F(ExplainTest, ServersOfOtherProtocolsAreNamedByTheirFirstWords) {
+  const std::pair<const char*, const char*> kServers[] = {{"HTTP/1.1 400 Bad Request", "HTTP"},
+                                                          {"SSH-2.0-OpenSSH_9.2", "SSH"},
+                                                          {"+OK ready", "POP3"},
+                                                          {"* OK IMAP4rev1", "IMAP"}};
+  for (const auto& [words, protocol] : kServers) {
+    for (const auto& [stage, cause] : {std::pair(Stage::kEhlo, Cause::kProtocol),
+                                       std::pair(Stage::kTls, Cause::kTlsOnPlaintextPort)}) {
+      const Explained explained =
+          Fail(stage, cause, ErrorClass::kPermanent, std::string("it said: \"") + words + "\"");
+      EXPECT_EQ(explained.reason, "PROTOCOL_ERROR") << words;
+      EXPECT_EQ(explained.fault, Fault::kConfig) << words;
+      EXPECT_THAT(explained.message, HasSubstr(std::string("it speaks ") + protocol));
+    }
+  }
+}
+
 TEST_F(ExplainTest, MailboxPortsAreNamedAsSuch) {
   resolved_.settings.port = 110;
   for (const Cause cause :
@@ -252,14 +269,77 @@ TEST_F(ExplainTest, CertificateSpeaksOfPrivateCaAndCarriesTheDetail) {
 }
 
 TEST_F(ExplainTest, ExpiredCertificateIsTheProvidersToRenew) {
-  const Explained explained =
-      Fail(Stage::kTls, Cause::kCertificate, ErrorClass::kPermanent, "certificate has expired");
+  const Explained explained = Fail(Stage::kTls, Cause::kCertificate, ErrorClass::kPermanent,
+                                   "certificate has expired on 2020-01-01");
   EXPECT_EQ(explained.fault, Fault::kProvider);
   EXPECT_THAT(explained.what_to_do, HasSubstr("renew"));
 }
 
+TEST_F(ExplainTest, ExpiredIssuerIsWhoseCertificateItIs) {
+  const std::string detail = "an issuer's certificate has expired on 2020-01-01";
+  const auto explain = [&] {
+    return Fail(Stage::kTls, Cause::kCertificate, ErrorClass::kPermanent, detail);
+  };
+  EXPECT_EQ(explain().fault, Fault::kProvider);
+  EXPECT_THAT(explain().message, HasSubstr("an issuer's certificate has expired"));
+  resolved_.settings.tls.ca_pem = "-----BEGIN CERTIFICATE-----";
+  EXPECT_EQ(explain().fault, Fault::kConfig);
+  EXPECT_THAT(explain().what_to_do, HasSubstr("ca_pem"));
+}
+
+TEST_F(ExplainTest, CertificateOfTomorrowIsAMatterOfClocks) {
+  const Explained explained = Fail(Stage::kTls, Cause::kCertificate, ErrorClass::kPermanent,
+                                   "certificate is not valid before 2099-01-01");
+  EXPECT_EQ(explained.fault, Fault::kProvider);
+  EXPECT_THAT(explained.what_to_do, HasSubstr("clock"));
+}
+
+TEST_F(ExplainTest, ClientCertificateIsNotAMatterOfTlsVersions) {
+  const Explained explained = Fail(Stage::kEhlo, Cause::kTlsFailed, ErrorClass::kPermanent,
+                                   "the server wants a certificate of the client");
+  EXPECT_EQ(explained.fault, Fault::kConfig);
+  EXPECT_THAT(explained.message, HasSubstr("clients with a certificate"));
+}
+
+TEST_F(ExplainTest, RefusedTokenIsNotExplainedAsAPassword) {
+  for (const char* provider : {"gmail", "microsoft365"}) {
+    resolved_.profile = Embedded().FindByName(provider);
+    resolved_.settings.credentials.emplace();
+    resolved_.settings.credentials->username = "user@example.com";
+    resolved_.settings.credentials->oauth2_token = base::Secret("ya29.token");
+    for (const auto& [enhanced, text] :
+         {std::pair("5.7.3", "Authentication unsuccessful"),
+          std::pair("5.7.8", "Username and Password not accepted"),
+          std::pair("5.7.139", "Authentication unsuccessful, the token has expired"),
+          std::pair("5.7.9", "Application-specific password required")}) {
+      const Explained explained = Reply(Stage::kAuth, 535, enhanced, text);
+      EXPECT_EQ(explained.reason, "AUTH_REFUSED") << provider << " " << text;
+      EXPECT_THAT(explained.what_to_do, HasSubstr("new token")) << provider << " " << text;
+    }
+  }
+}
+
+TEST_F(ExplainTest, MechanismsThatOtherCredentialsFitAreNamed) {
+  const auto advice = [this](const char* offered) {
+    return Fail(Stage::kAuth, Cause::kAuthNotOffered, ErrorClass::kPermanent,
+                std::string("the server offers AUTH ") + offered + ", not X")
+        .what_to_do;
+  };
+  Login();
+  EXPECT_THAT(advice("XOAUTH2"), HasSubstr("give oauth2_token"));
+  EXPECT_THAT(advice("CRAM-MD5, NTLM"), HasSubstr("PLAIN, LOGIN and XOAUTH2 only"));
+  resolved_.settings.credentials->password = base::Secret();
+  resolved_.settings.credentials->oauth2_token = base::Secret("ya29.token");
+  EXPECT_THAT(advice("PLAIN, LOGIN"), HasSubstr("give password"));
+}
+
 TEST_F(ExplainTest, SilenceInsteadOfAGreetingSpeaksOfImplicitTls) {
-  EXPECT_THAT(Fail(Stage::kEhlo, Cause::kTimeout).what_to_do, HasSubstr("tls implicit"));
+  EXPECT_THAT(
+      Fail(Stage::kEhlo, Cause::kTimeout, ErrorClass::kTransient, "no greeting in time").what_to_do,
+      HasSubstr("tls implicit"));
+  EXPECT_THAT(Fail(Stage::kEhlo, Cause::kTimeout, ErrorClass::kTransient, "timed out").what_to_do,
+              testing::Not(HasSubstr("tls implicit")))
+      << "it has greeted";
   EXPECT_THAT(Fail(Stage::kData, Cause::kTimeout).what_to_do,
               testing::Not(HasSubstr("tls implicit")));
 }

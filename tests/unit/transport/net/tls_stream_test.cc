@@ -286,6 +286,25 @@ TEST_F(TlsStreamTest, CloseDuringTheHandshakeIsConnectionLost) {
   EXPECT_EQ(done.error().error_class, ErrorClass::kTransient);
 }
 
+TEST_F(TlsStreamTest, DemandForAClientCertificateIsTlsFailedForGood) {
+  const Identity identity = Ca().Issue(Named({"smtp.example.com"}));
+  auto serve = [identity](Peer& peer) -> asio::awaitable<void> {
+    peer.DemandCertificate();
+    co_await peer.StartTls(identity);
+  };
+  Serve(serve);
+  auto body = [](TcpStream& stream) -> asio::awaitable<Text> {
+    Handshake done = co_await stream.StartTls(Trusting(Ca()), "smtp.example.com");
+    EXPECT_TRUE(done) << "TLS 1.3 tells it later";
+    co_return co_await ReadLine(stream);
+  };
+  const Text line = WithStream<Text>(body);
+  ASSERT_FALSE(line);
+  EXPECT_EQ(line.error().cause, Cause::kTlsFailed);
+  EXPECT_EQ(line.error().error_class, ErrorClass::kPermanent);
+  EXPECT_EQ(line.error().detail, "the server wants a certificate of the client");
+}
+
 TEST_F(TlsStreamTest, SilentHandshakeTimesOut) {
   Serve([](Peer& peer) -> asio::awaitable<void> { co_await peer.ReadAll(); });
   auto body = [](TcpStream& stream) -> asio::awaitable<Handshake> {

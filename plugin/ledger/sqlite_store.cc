@@ -136,10 +136,7 @@ class SqliteStore::Writer {
   ~Writer() { queue_.Close(); }
 
   Queue& queue() { return queue_; }
-  absl::Status Health() const {
-    const std::lock_guard lock(mutex_);
-    return health_;
-  }
+  absl::Status Health();
   uint64_t transactions() const { return transactions_; }
 
   // Work of one job.
@@ -162,14 +159,19 @@ class SqliteStore::Writer {
   void Loop();
   absl::Status Transaction(std::span<Job> jobs);
   void Finish(Job& job, const absl::Status& status);
+  absl::Status KnownHealth() const {
+    const std::lock_guard lock(mutex_);
+    return health_;
+  }
 
   Sqlite db_;
   std::optional<Statement> begin_, commit_, rollback_, select_, upsert_, list_, prune_;
 
-  Queue queue_;
   mutable std::mutex mutex_;
   absl::Status health_;
+  bool looking_ = false;  // a job of Health's is under way
   std::atomic<uint64_t> transactions_ = 0;
+  Queue queue_;          // its jobs use what is above
   std::jthread thread_;  // joined first
 };
 
@@ -199,9 +201,28 @@ absl::Status SqliteStore::Writer::Prepare() {
   return absl::OkStatus();
 }
 
+// Without calls an error would stay for ever, and a server that is not well gets no calls.
+absl::Status SqliteStore::Writer::Health() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (health_.ok() || absl::IsDataLoss(health_) || std::exchange(looking_, true)) return health_;
+  }
+  // Writes to the disk, and changes nothing.
+  Queue::Work look = [](Writer& writer) {
+    const std::string same = absl::StrCat("PRAGMA user_version=", kSchemaVersion);
+    return RunSql(writer.db_.get(), same.c_str());
+  };
+  Queue::Done looked = [this](const absl::Status&) {
+    const std::lock_guard lock(mutex_);
+    looking_ = false;
+  };
+  queue_.Add(std::move(look), std::move(looked));
+  return KnownHealth();
+}
+
 void SqliteStore::Writer::Loop() {
   for (auto batch = queue_.Take(kMaxBatch); !batch.empty(); batch = queue_.Take(kMaxBatch)) {
-    const absl::Status broken = Health();
+    const absl::Status broken = KnownHealth();
     absl::Status status = absl::IsDataLoss(broken) ? broken : Transaction(batch);
     if (status.ok() || batch.size() == 1 || absl::IsDataLoss(status)) {
       for (Job& job : batch) Finish(job, status);

@@ -25,6 +25,7 @@ class SqliteStore final : public Store {
   boost::asio::awaitable<absl::StatusOr<std::optional<Execution>>> Read(Key key) override;
   boost::asio::awaitable<absl::StatusOr<std::vector<Entry>>> List(Query query) override;
   boost::asio::awaitable<absl::StatusOr<size_t>> Prune(Time before, size_t limit) override;
+  // What the last call met. While that is kUnavailable, asking has the thread look again.
   absl::Status Health() const override;
 
   // Transactions so far; fewer than updates when callers came together.

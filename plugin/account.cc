@@ -19,11 +19,16 @@ using providers::Severity;
 constexpr std::string_view kSmtpField = "config.smtp";
 constexpr std::string_view kRelayField = "config.relay";
 constexpr size_t kMaxSecretFileBytes = 64 << 10;
+// What is longer is refused, and not repeated whole in the answer. Bytes.
+constexpr size_t kMaxShown = 8192;
+constexpr size_t kMaxShownPem = 64 << 10;
 
 Finding Wrong(std::string field, std::string reason, std::string message, std::string hint = {}) {
   return {Severity::kError,   std::move(field), std::move(reason),
           std::move(message), std::move(hint),  {}};
 }
+
+std::string Shown(const std::string& text) { return std::string(base::Cut(text, kMaxShown)); }
 
 providers::TlsChoice MapTls(v1::TlsMode mode) {
   switch (mode) {
@@ -293,15 +298,6 @@ absl::Status CheckRelays(const AccountCatalog& catalog) {
   }
   return absl::OkStatus();
 }
-
-namespace {
-
-// What is too long is refused, and need not be repeated whole.
-constexpr size_t kMaxShown = 8192;
-constexpr size_t kMaxShownPem = 64 << 10;
-std::string Shown(const std::string& text) { return std::string(base::Cut(text, kMaxShown)); }
-
-}  // namespace
 
 v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& account) {
   v1::SmtpConfig out;

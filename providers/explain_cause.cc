@@ -222,12 +222,6 @@ Explained Certificate(const Error& error, const Resolved& resolved) {
 Explained TlsFailed(const Error& error, const Resolved& resolved) {
   const std::string message =
       absl::StrCat("The TLS handshake with ", Endpoint(resolved), " failed", Detail(error), ".");
-  if (error.detail == "the server wants a certificate of the client") {
-    return Permanent("TLS_FAILED", Fault::kConfig,
-                     absl::StrCat(Endpoint(resolved), " takes only clients with a certificate."),
-                     "sendstep presents none: use a host and port of the provider that take a "
-                     "username and password.");
-  }
   constexpr char kAdvice[] =
       "Check port and form of TLS (465 implicit; 25, 587 and 2525 STARTTLS) and that the server "
       "speaks TLS 1.2 "
@@ -308,6 +302,11 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
       return PlaintextOnTlsPort(resolved);
     case Cause::kTlsFailed:
       return TlsFailed(error, resolved);
+    case Cause::kClientCertificate:
+      return Permanent("TLS_FAILED", Fault::kConfig,
+                       absl::StrCat(endpoint, " takes only clients with a certificate."),
+                       "sendstep presents none: use a host and port of the provider that take a "
+                       "username and password.");
     case Cause::kCertificate:
       return Certificate(error, resolved);
     case Cause::kStartTlsNotOffered:

@@ -92,9 +92,11 @@ class Operations(unittest.TestCase):
 
         self.assertEqual("PLUGIN", call.answer.metadata["fault"])
 
-    def assert_shutting_down(self, answer):
-        self.assertEqual(("UNAVAILABLE", "SHUTTING_DOWN", "true"),
-                         (answer.code, answer.reason, answer.metadata["retryable"]), answer.text)
+    def assert_shutting_down(self, answer, phase):
+        self.assertEqual(("UNAVAILABLE", "SHUTTING_DOWN", "true", phase),
+                         (answer.code, answer.reason, answer.metadata["retryable"],
+                          answer.metadata["phase"]), answer.text)
+        self.assertIsNotNone(answer.retry_after())
 
     def test_send_cut_off_before_its_message_was_not_sent(self):
         for timeout in ("0s", "2s"):
@@ -104,7 +106,7 @@ class Operations(unittest.TestCase):
                 server.process.send_signal(signal.SIGTERM)
                 self.assertEqual(0, server.process.wait())
                 call.join()
-                self.assert_shutting_down(call.answer)
+                self.assert_shutting_down(call.answer, "mail_from")
 
     def test_send_cut_off_while_it_connects_was_not_sent(self):
         # Nobody accepts, and the queue is full: the next connection hangs.
@@ -123,7 +125,7 @@ class Operations(unittest.TestCase):
         server.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, server.process.wait())
         call.join()
-        self.assert_shutting_down(call.answer)
+        self.assert_shutting_down(call.answer, "tcp")
 
     def test_metrics_contain_the_request(self):
         server = self.start()

@@ -21,6 +21,7 @@ class RecordingObserver : public smtp::Observer {
   void StageDetail(std::string_view detail) override { Tell("= ", detail); }
   void LineSent(std::string_view line) override { Tell("C: ", line); }
   void LineReceived(std::string_view line) override { Tell("S: ", line); }
+  void TlsEstablished(const smtp::TlsInfo& info) override { Tell("T: ", info.subject); }
   void ReplyReceived(const base::Reply& reply) override {
     for (const std::string& line : reply.lines) Tell("R: ", line);
   }

@@ -38,6 +38,7 @@ enum class Cause {
   kTlsOnPlaintextPort,    // the handshake met a plaintext SMTP greeting
   kPlaintextOnTlsPort,    // the server sent a TLS record, or waited silently for one
   kTlsFailed,             // the handshake failed
+  kClientCertificate,     // the server takes only clients that show a certificate
   kCertificate,           // chain, validity or name; `detail` says which
   kStartTlsNotOffered,    // EHLO did not list STARTTLS
   kStartTlsInjection,     // bytes were buffered between 220 and the handshake

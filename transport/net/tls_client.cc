@@ -152,7 +152,7 @@ base::Error TlsClient::HandshakeError() const {
 base::Error TlsClient::TransferError() const {
   // In TLS 1.3 the client has done with the handshake before the server asks (RFC 8446 4.4.2.4).
   if (failure_code_ == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED) {
-    return TlsError(Cause::kTlsFailed, ErrorClass::kPermanent,
+    return TlsError(Cause::kClientCertificate, ErrorClass::kPermanent,
                     "the server wants a certificate of the client");
   }
   std::string detail = "TLS connection broken: " + failure_;

@@ -43,8 +43,7 @@ class TlsClient {
 
   // After Handshake() failed: kCertificate, kTlsOnPlaintextPort and most kTlsFailed are permanent.
   base::Error HandshakeError() const;
-  // After Read() or Write() failed: kConnectionLost, or kTlsFailed where the server wants a
-  // certificate of the client.
+  // After Read() or Write() failed: kConnectionLost, or kClientCertificate.
   base::Error TransferError() const;
   // After the handshake.
   smtp::TlsInfo info() const;

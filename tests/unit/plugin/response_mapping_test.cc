@@ -54,6 +54,10 @@ TEST(ResponseMappingTest, EachKindOfFailureHasItsStatus) {
   EXPECT_EQ(code(cancelled, Why("CANCELLED", Retryable::kTrue)), grpc::StatusCode::CANCELLED);
   EXPECT_EQ(code(large, Why("MESSAGE_TOO_LARGE", Retryable::kFalse)),
             grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(code(base::Refused(Stage::kData, Reply(552, "5.3.4")),
+                 Why("MESSAGE_TOO_LARGE", Retryable::kFalse)),
+            grpc::StatusCode::INVALID_ARGUMENT)
+      << "the server's 552 is the same to the caller as its SIZE";
 }
 
 TEST(ResponseMappingTest, AFailureCarriesTheServersWordsAndAdvice) {

@@ -295,8 +295,7 @@ TEST_F(ExplainTest, CertificateOfTomorrowIsAMatterOfClocks) {
 }
 
 TEST_F(ExplainTest, ClientCertificateIsNotAMatterOfTlsVersions) {
-  const Explained explained = Fail(Stage::kEhlo, Cause::kTlsFailed, ErrorClass::kPermanent,
-                                   "the server wants a certificate of the client");
+  const Explained explained = Fail(Stage::kEhlo, Cause::kClientCertificate, ErrorClass::kPermanent);
   EXPECT_EQ(explained.fault, Fault::kConfig);
   EXPECT_THAT(explained.message, HasSubstr("clients with a certificate"));
 }

@@ -283,6 +283,84 @@ TEST_F(SessionTest, APassedDeadlineBeforeTheEndOfDataIsNotUncertain) {
   EXPECT_FALSE(stream_->end_of_data_begun());
 }
 
+// Its writes of message bytes end in a timeout, and no time is left to wait for a read.
+class StalledStream : public ScriptedStream {
+ public:
+  using ScriptedStream::ScriptedStream;
+  asio::awaitable<base::Result<void>> Write(std::span<const asio::const_buffer> buffers) override {
+    auto written = co_await ScriptedStream::Write(buffers);
+    if (asio::buffer_size(buffers) < 1000) co_return written;
+    stalled_ = true;
+    co_return TimedOut();
+  }
+  asio::awaitable<base::Result<size_t>> ReadSome(asio::mutable_buffer buffer) override {
+    if (stalled_) co_return TimedOut();
+    co_return co_await ScriptedStream::ReadSome(buffer);
+  }
+
+ private:
+  static base::Error TimedOut() {
+    return base::Failed(base::Stage::kTcp, base::Cause::kTimeout, ErrorClass::kTransient);
+  }
+  bool stalled_ = false;
+};
+
+TEST_F(SessionTest, RefusalThatCameDuringAStalledWriteIsTheReason) {
+  const Envelope envelope = To(1);
+  const std::string long_message = std::string(200000, 'x') + "\r\n";
+  ScriptStep part = Message(long_message);
+  part.limit = 1000;
+  StalledStream stream(
+      Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
+                                          C("RCPT TO:<r0@example.net>"), S("250 Ok\r\n250 Ok\r\n"),
+                                          C("DATA"), S("354 Go\r\n"), part, S("552 Too big\r\n")});
+  const auto work = [&]() -> asio::awaitable<void> {
+    Session session(stream, settings_, observer_);
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    const auto result = co_await session.Send(envelope, long_message, Deadline::Never());
+    EXPECT_FALSE(result);
+    if (!result) EXPECT_EQ(result.error().cause, base::Cause::kRefused);
+    co_await session.Quit(Deadline::Never());
+  };
+  testing::RunCoroutine(work);
+  EXPECT_FALSE(stream.end_of_data_begun());
+}
+
+TEST_F(SessionTest, LongRepliesToRecipientsAreKeptShort) {
+  const Envelope envelope = To(1);
+  std::string reply;
+  for (int i = 0; i < 60; ++i) reply += "250-" + std::string(1000, 'x') + "\r\n";
+  const std::vector<ScriptStep> steps =
+      Opening() +
+      std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
+                              C("RCPT TO:<r0@example.net>"),
+                              S("250 Ok\r\n" + reply + "250 Ok\r\n"),
+                              C("DATA"),
+                              S("354 Go\r\n"),
+                              Message(),
+                              S("250 Ok\r\n")} +
+      kQuit;
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    const auto report = co_await session.Send(envelope, kMessage, Deadline::Never());
+    EXPECT_TRUE(report);
+    if (report) EXPECT_LE(report->recipients[0].reply.Text(100000).size(), 2100u);
+  });
+}
+
+TEST_F(SessionTest, SecretInACertificateIsNotShown) {
+  settings_.tls.policy = TlsPolicy::kImplicit;
+  settings_.credentials.emplace();
+  settings_.credentials->username = "alice";
+  settings_.credentials->password = base::Secret("mail.example.net");  // the script's certificate
+  ScriptStep tls;
+  tls.kind = Kind::kTls;
+  Run({tls, Close()}, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_FALSE(co_await session.Open(Deadline::Never()));
+  });
+  EXPECT_TRUE(observer_.Saw("T: CN=[redacted]")) << observer_.Transcript();
+}
+
 TEST_F(SessionTest, ReplyBeforeTheEndOfTheMessageIsNoVerdict) {
   const Envelope envelope = To(1);
   for (const auto& [line, cause] : {std::pair("250 Ok\r\n", base::Cause::kProtocol),

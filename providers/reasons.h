@@ -66,6 +66,13 @@ inline constexpr auto kReasons = std::to_array<std::string_view>({
     "SHUTTING_DOWN",
     "NO_LEDGER",
     "INTERNAL",
+    "REQUEST_ID_REQUIRED",
+    "REQUEST_ID_REUSED",
+    "REQUEST_IN_PROGRESS",
+    "RECIPIENTS_PENDING",
+    "LEDGER_UNAVAILABLE",
+    "EXECUTION_NOT_FOUND",
+    "NOT_UNCERTAIN",
     "WARNING",
 });
 

@@ -144,7 +144,8 @@ TEST(YamlMessage, ErrorsNameFileLineAndPath) {
             "step.yaml:3: config.smtp.port: wants a whole number from 0");
   EXPECT_EQ(Refusal("email:\n  to: a@b.c\n"), "step.yaml:2: email.to: wants a list");
   EXPECT_EQ(Refusal("[1]"),
-            "step.yaml:1: wants a mapping with: request_id, config, email, context");
+            "step.yaml:1: wants a mapping with: request_id, config, email, context, delivery, "
+            "resend_on_uncertain");
   EXPECT_THAT(Refusal("email: {attachments: [{content: '?!'}]}"),
               HasSubstr("email.attachments[0].content: wants base64"));
   EXPECT_THAT(Refusal("config: {smtp: {insecure_skip_verify: yes}}"),

@@ -41,7 +41,7 @@ boost::asio::awaitable<base::Result<SentEmail>> SendEmail(const SendCommand& com
     co_return error;
   }
   auto report = co_await mailer.Send(command.account.resolved.settings, command.envelope,
-                                     composed->bytes, deadline, timeline);
+                                     composed->bytes, {}, deadline, timeline);
   if (!report) co_return report.error();
   SentEmail sent{std::move(*report), std::chrono::system_clock::now()};
   co_return sent;

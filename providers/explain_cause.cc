@@ -341,6 +341,12 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
           absl::StrCat("An address has letters beyond ASCII before its @, and ",
                        resolved.settings.host, " does not take such addresses", Detail(error), "."),
           "Use an address in plain letters, or a provider that offers SMTPUTF8.");
+    case Cause::kGateClosed:
+      return Passing("LEDGER_UNAVAILABLE", Fault::kPlugin, kNetworkDelay,
+                     "sendstep could not record in its ledger that it was about to send the email, "
+                     "so nothing was sent.",
+                     "Call again; if it goes on, the operator of sendstep finds the reason in the "
+                     "server's log: the ledger's disk or database does not take writes.");
     case Cause::kStopped:
       return Passing("SHUTTING_DOWN", Fault::kPlugin, std::chrono::seconds(1),
                      "The server is stopping; nothing was sent.", "Call again.");

@@ -1,5 +1,6 @@
 // Refusals that no profile knows: by stage, reply code (RFC 5321 4.2), enhanced code (RFC 3463, RFC
 // 5248) and the words servers use.
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -50,6 +51,7 @@ struct Refusal {
   const Reply& reply;
   std::string text;  // PatternText
   const Resolved& resolved;
+  bool some_accepted = false;  // recipients
 
   bool Enhanced(std::string_view subject_and_detail) const {
     const std::string& code = reply.enhanced_code;
@@ -268,6 +270,12 @@ Explained AtRecipients(const Refusal& refusal) {
         "Check that this is the server for sending (not the one that receives mail), and what the "
         "account may send to.");
   }
+  if (refusal.some_accepted) {
+    return Permanent("RECIPIENTS_REFUSED", Fault::kConfig,
+                     absl::StrCat("The server does not accept all of the recipients (", reply.code,
+                                  "); nothing was sent."),
+                     "Check the recipients' addresses.");
+  }
   return Permanent("RECIPIENTS_REFUSED", Fault::kConfig,
                    absl::StrCat("The server accepts none of the recipients (", reply.code, ")."),
                    "Check the recipients' addresses.");
@@ -297,7 +305,9 @@ Explained AtData(const Refusal& refusal) {
 }  // namespace
 
 Explained ExplainReply(const base::Error& error, const Reply& reply, const Resolved& resolved) {
-  const Refusal refusal{reply, PatternText(reply), resolved};
+  const bool some_accepted = std::any_of(error.recipients.begin(), error.recipients.end(),
+                                         [](const auto& outcome) { return outcome.accepted; });
+  const Refusal refusal{reply, PatternText(reply), resolved, some_accepted};
   Explained explained;
   if (ExplainAnywhere(refusal, error.stage, explained)) return explained;
   switch (error.stage) {

@@ -32,6 +32,7 @@ const std::map<std::string, Cause>& Causes() {
       {"message_too_large", Cause::kMessageTooLarge},
       {"smtputf8_not_offered", Cause::kSmtpUtf8NotOffered},
       {"greeting_refused", Cause::kGreetingRefused},
+      {"gate_closed", Cause::kGateClosed},
       {"refused", Cause::kRefused}};
   return kCauses;
 }
@@ -166,6 +167,10 @@ void Reader::Header(const std::string& key, const std::string& value) {
     file_.message = GeneratedMessage(std::stoul(value));
   } else if (key == "action") {
     file_.probe = value == "probe";
+  } else if (key == "all-or-nothing") {
+    file_.all_or_nothing = value == "yes";
+  } else if (key == "gate") {
+    file_.gate = value == "open";
   } else if (key == "expect") {
     Expect(value);
   } else if (key == "detail") {

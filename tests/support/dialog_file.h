@@ -30,6 +30,8 @@ struct DialogFile {
   smtp::Envelope envelope;
   std::string message;
   bool probe = false;
+  bool all_or_nothing = false;
+  std::optional<bool> gate;  // set: there is one; true: it opens
   DialogExpectation expect;
   std::vector<ScriptStep> steps;
   // Every form in which a credential could be seen.

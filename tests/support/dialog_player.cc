@@ -5,6 +5,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <exception>
+#include <span>
+
+#include "transport/smtp/gate.h"
 
 namespace sendstep::testing {
 
@@ -39,17 +42,34 @@ void RunCoroutine(std::function<asio::awaitable<void>()> work, asio::cancellatio
 
 namespace {
 
+class TestGate : public smtp::Gate {
+ public:
+  TestGate(bool open, std::vector<std::vector<size_t>>& asked) : open_(open), asked_(asked) {}
+  asio::awaitable<bool> Pass(std::span<const size_t> accepted) override {
+    asked_.emplace_back(accepted.begin(), accepted.end());
+    co_return open_;
+  }
+
+ private:
+  const bool open_;
+  std::vector<std::vector<size_t>>& asked_;
+};
+
 asio::awaitable<void> PlayAll(const DialogFile& dialog, ScriptedStream& stream,
                               RecordingObserver& observer, Outcome& outcome) {
   smtp::Session session(stream, dialog.settings, observer);
   const base::Deadline deadline = base::Deadline::Never();
+  TestGate gate(dialog.gate.value_or(false), outcome.asked);
+  smtp::SendOptions options;
+  options.all_or_nothing = dialog.all_or_nothing;
+  if (dialog.gate) options.gate = &gate;
   auto opened = co_await session.Open(deadline);
   if (!opened) {
     outcome.result = opened.error();
   } else if (dialog.probe) {
     outcome.result = co_await session.Probe(dialog.envelope, deadline);
   } else {
-    outcome.result = co_await session.Send(dialog.envelope, dialog.message, deadline);
+    outcome.result = co_await session.Send(dialog.envelope, dialog.message, options, deadline);
   }
   outcome.usable = session.usable();
   co_await session.Quit(deadline);

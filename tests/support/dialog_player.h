@@ -41,6 +41,8 @@ class RecordingObserver : public smtp::Observer {
 struct Outcome {
   base::Result<smtp::DeliveryReport> result = base::Error();
   bool usable = false;  // after Send, before Quit
+  // Each time the gate was asked: what it was told.
+  std::vector<std::vector<size_t>> asked;
 };
 
 // Runs a session over `stream` to the end. `cancel`, where given, is emitted by whoever holds it.

@@ -38,6 +38,8 @@ class ScriptedStream : public smtp::Stream {
  public:
   explicit ScriptedStream(std::vector<ScriptStep> steps) : steps_(std::move(steps)) {}
 
+  // The dialog goes on with `step`.
+  void Append(ScriptStep step) { steps_.push_back(std::move(step)); }
   // Reads give one byte each.
   void ReadByteByByte() { byte_by_byte_ = true; }
   // No read crosses the server's byte `offset`.

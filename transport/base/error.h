@@ -48,6 +48,7 @@ enum class Cause {
   kSmtpUtf8NotOffered,    // an address needs SMTPUTF8 (RFC 6531)
   kGreetingRefused,       // the server's first reply refused; `reply` is set
   kRefused,               // the server's reply refused; `reply` is set
+  kGateClosed,            // the caller's gate did not open; nothing was sent
   kStopped,               // this program broke it off, to stop
 };
 

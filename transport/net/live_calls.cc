@@ -35,7 +35,11 @@ asio::cancellation_slot LiveCalls::Call::Follow(asio::cancellation_slot caller) 
   return state_->cancel.slot();
 }
 
-void LiveCalls::Call::Use(smtp::Stream* stream) { state_->stream = stream; }
+LiveCalls::Call::Use::Use(Call& call, smtp::Stream& stream) : state_(call.state_) {
+  state_->stream = &stream;
+}
+
+LiveCalls::Call::Use::~Use() { state_->stream = nullptr; }
 
 void LiveCalls::Abandon() {
   const std::lock_guard lock(mutex_);

@@ -30,9 +30,19 @@ class LiveCalls {
     // For the coroutine that does the work: Abandon() cancels it, and so does the caller, whose own
     // slot this takes over.
     boost::asio::cancellation_slot Follow(boost::asio::cancellation_slot caller);
-    // The stream that Abandon() closes, since a cancel is not heeded once the end of data is sent;
-    // null: none any more.
-    void Use(smtp::Stream* stream);
+
+    // While it lives Abandon() closes `stream`, which must outlive it: a cancel is not heeded once
+    // the end of data is sent. One at a time.
+    class Use {
+     public:
+      Use(Call& call, smtp::Stream& stream);
+      ~Use();
+      Use(const Use&) = delete;
+      Use& operator=(const Use&) = delete;
+
+     private:
+      std::shared_ptr<State> state_;
+    };
 
    private:
     LiveCalls& calls_;

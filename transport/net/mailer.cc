@@ -86,7 +86,7 @@ asio::awaitable<Result<T>> Run(dns::Resolver& resolver, LiveCalls& calls, LiveCa
     co_return outcome;
   }
   TcpStream stream(std::move(*socket));
-  call.Use(&stream);
+  const LiveCalls::Call::Use use(call, stream);
   smtp::Session session(stream, settings, observer);
   Result<void> opened = co_await session.Open(deadline);
   if (opened) {
@@ -97,7 +97,6 @@ asio::awaitable<Result<T>> Run(dns::Resolver& resolver, LiveCalls& calls, LiveCa
   if (!outcome) outcome = Stopped(outcome.error(), calls);
   Report(outcome, observer);
   co_await session.Quit(deadline);
-  call.Use(nullptr);
   co_return outcome;
 }
 
@@ -129,13 +128,11 @@ asio::awaitable<Result<T>> Isolated(LiveCalls& calls, Body run, smtp::Observer& 
 
 }  // namespace
 
-asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& settings,
-                                                     const smtp::Envelope& envelope,
-                                                     std::string_view message,
-                                                     base::Deadline deadline,
-                                                     smtp::Observer& observer) {
-  auto send = [&envelope, message, deadline](smtp::Session& session) {
-    return session.Send(envelope, message, deadline);
+asio::awaitable<Result<DeliveryReport>> Mailer::Send(
+    const smtp::SmtpSettings& settings, const smtp::Envelope& envelope, std::string_view message,
+    const smtp::SendOptions& options, base::Deadline deadline, smtp::Observer& observer) {
+  auto send = [&envelope, message, &options, deadline](smtp::Session& session) {
+    return session.Send(envelope, message, options, deadline);
   };
   auto run = [this, &settings, deadline, &observer, send](LiveCalls::Call& call) {
     return Run<DeliveryReport>(resolver_, calls_, call, settings, deadline, observer, send);

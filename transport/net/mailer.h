@@ -26,11 +26,12 @@ class Mailer {
 
   // Sends `message` (canonical CRLF). The observer is told Finished() or Failed() exactly once,
   // before this returns. Cancelling the coroutine stops it at any await before the end of data is
-  // written and not from there on. `message`, `settings`, `envelope` and `observer` must outlive
-  // the call.
+  // written (or the gate of `options` is asked) and not from there on; the deadline has no say once
+  // the gate is open. All that is passed by reference must outlive the call, and so must `message`
+  // and the gate.
   boost::asio::awaitable<base::Result<smtp::DeliveryReport>> Send(
       const smtp::SmtpSettings& settings, const smtp::Envelope& envelope, std::string_view message,
-      base::Deadline deadline, smtp::Observer& observer);
+      const smtp::SendOptions& options, base::Deadline deadline, smtp::Observer& observer);
 
   // Opens a session and, given an envelope, probes it (MAIL, RCPT, RSET). Sends nothing. The report
   // has what was said of each recipient; it is empty without an envelope.

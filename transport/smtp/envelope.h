@@ -11,11 +11,21 @@
 
 namespace sendstep::smtp {
 
+class Gate;
+
 struct Envelope {
   // Unset: the null reverse-path "<>".
   std::optional<base::Address> sender;
   // At least one; no address twice.
   std::vector<base::Address> recipients;
+};
+
+// How a message is sent.
+struct SendOptions {
+  // A single refused recipient ends the transaction before DATA.
+  bool all_or_nothing = false;
+  // Asked before the end of the message is sent (see gate.h); null: nobody is.
+  Gate* gate = nullptr;
 };
 
 // A delivery that the server took for one recipient at least.

@@ -221,11 +221,12 @@ asio::awaitable<Result<void>> Session::AuthenticateWith(SaslMechanism mechanism,
 
 asio::awaitable<Result<DeliveryReport>> Session::Send(const Envelope& envelope,
                                                       std::string_view message,
+                                                      const SendOptions& options,
                                                       base::Deadline deadline) {
   co_await asio::this_coro::throw_if_cancelled(false);
   if (!opened_ || !dialog_.IsOpen()) co_return NotUsable();
   Transaction transaction(dialog_, capabilities_, settings_.timeouts,
-                          std::exchange(rset_first_, false), deadline);
+                          std::exchange(rset_first_, false), options, deadline);
   auto report = co_await transaction.Send(envelope, message);
   rset_first_ = transaction.refused();
   co_return report;
@@ -236,7 +237,7 @@ asio::awaitable<Result<DeliveryReport>> Session::Probe(const Envelope& envelope,
   co_await asio::this_coro::throw_if_cancelled(false);
   if (!opened_ || !dialog_.IsOpen()) co_return NotUsable();
   Transaction transaction(dialog_, capabilities_, settings_.timeouts,
-                          std::exchange(rset_first_, false), deadline);
+                          std::exchange(rset_first_, false), SendOptions(), deadline);
   auto report = co_await transaction.Probe(envelope);
   rset_first_ = transaction.refused();
   co_return report;
@@ -244,7 +245,7 @@ asio::awaitable<Result<DeliveryReport>> Session::Probe(const Envelope& envelope,
 
 asio::awaitable<void> Session::Quit(base::Deadline deadline) {
   co_await asio::this_coro::throw_if_cancelled(false);
-  if (dialog_.InStep()) {
+  if (dialog_.InStep() && !deadline.Passed()) {
     dialog_.Expire(deadline.Within(settings_.timeouts.quit));
     co_await dialog_.Ask(std::string(kQuitCommand));
   }

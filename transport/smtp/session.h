@@ -29,9 +29,11 @@ class Session {
   // Brings the session to where it takes mail. Nothing learned before TLS is kept.
   asio::awaitable<base::Result<void>> Open(base::Deadline deadline);
 
-  // Sends one message (canonical CRLF, not dot-stuffed). See transaction.h.
+  // Sends one message (canonical CRLF, not dot-stuffed). See transaction.h. All that is passed by
+  // reference must outlive the call, and so must the gate.
   asio::awaitable<base::Result<DeliveryReport>> Send(const Envelope& envelope,
                                                      std::string_view message,
+                                                     const SendOptions& options,
                                                      base::Deadline deadline);
 
   // MAIL and RCPT, then RSET: nothing is sent. Recipients refused are an Error, as in Send, when
@@ -39,7 +41,8 @@ class Session {
   asio::awaitable<base::Result<DeliveryReport>> Probe(const Envelope& envelope,
                                                       base::Deadline deadline);
 
-  // QUIT and close, within timeouts.quit and `deadline`. What the server says changes nothing.
+  // QUIT and close, within timeouts.quit and `deadline`; once that has passed, only close. What the
+  // server says changes nothing.
   asio::awaitable<void> Quit(base::Deadline deadline);
 
   const Capabilities& capabilities() const { return capabilities_; }

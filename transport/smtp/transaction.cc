@@ -4,6 +4,9 @@
 #include <chrono>
 #include <utility>
 
+#include "transport/base/failpoint.h"
+#include "transport/smtp/gate.h"
+
 namespace sendstep::smtp {
 
 using base::Cause;
@@ -30,10 +33,12 @@ bool NeedsSmtpUtf8(const Envelope& envelope) {
 }  // namespace
 
 Transaction::Transaction(Dialog& dialog, const Capabilities& capabilities,
-                         const StageTimeouts& timeouts, bool rset_first, base::Deadline deadline)
+                         const StageTimeouts& timeouts, bool rset_first, const SendOptions& options,
+                         base::Deadline deadline)
     : dialog_(dialog),
       capabilities_(capabilities),
       timeouts_(timeouts),
+      options_(options),
       deadline_(deadline),
       rset_first_(rset_first) {}
 
@@ -167,18 +172,28 @@ Result<void> Transaction::AcceptRcpt(size_t index, Reply reply) {
   recipients_.push_back(std::move(outcome));
   if (Completed(reply)) return {};
   refused_ = true;
-  if (reply.code == kServiceClosing) return Refused(Stage::kRcptTo, std::move(reply));
-  return {};
+  if (reply.code != kServiceClosing) return {};
+  if (options_.all_or_nothing) return RecipientsRefused();
+  return Refused(Stage::kRcptTo, std::move(reply));
 }
 
 Result<void> Transaction::CheckRecipients() const {
+  const auto accepted = std::count_if(recipients_.begin(), recipients_.end(),
+                                      [](const auto& outcome) { return outcome.accepted; });
+  const auto needed = options_.all_or_nothing ? recipients_.size() : 1;
+  if (static_cast<size_t>(accepted) >= needed) return {};
+  return RecipientsRefused();
+}
+
+// At least one was refused.
+base::Error Transaction::RecipientsRefused() const {
+  const auto decides = [this](const base::RecipientOutcome& outcome) {
+    return outcome.reply.Permanent() == options_.all_or_nothing;
+  };
   const base::RecipientOutcome* refusal = nullptr;
   for (const base::RecipientOutcome& outcome : recipients_) {
-    if (outcome.accepted) return {};
-    // One that may be taken later makes another try worthwhile.
-    if (refusal == nullptr || (refusal->reply.Permanent() && outcome.reply.Transient())) {
-      refusal = &outcome;
-    }
+    if (outcome.accepted) continue;
+    if (refusal == nullptr || (decides(outcome) && !decides(*refusal))) refusal = &outcome;
   }
   return base::Refused(Stage::kRcptTo, refusal->reply);
 }
@@ -200,8 +215,8 @@ asio::awaitable<Result<Reply>> Transaction::SendData(std::string_view message) {
 asio::awaitable<Result<Reply>> Transaction::SendBody(std::string_view message) {
   DataFraming framing(message);
   std::vector<asio::const_buffer> block;
-  for (bool last = false; !last;) {
-    last = framing.Next(block);
+  for (;;) {
+    const bool last = framing.Next(block);
     dialog_.Expire(deadline_.Within(timeouts_.data_block));
     // A reply now cannot be one to the message, whose end has not been sent.
     auto silent = co_await dialog_.ExpectSilenceOnWire();
@@ -226,17 +241,41 @@ asio::awaitable<Result<Reply>> Transaction::SendBody(std::string_view message) {
   co_return reply;
 }
 
+asio::awaitable<Result<void>> Transaction::PassGate() {
+  std::vector<size_t> accepted;
+  for (const base::RecipientOutcome& outcome : recipients_) {
+    if (outcome.accepted) accepted.push_back(outcome.index);
+  }
+  const bool open = co_await options_.gate->Pass(accepted);
+  if (!open) {
+    co_return dialog_.Failure(Cause::kGateClosed, ErrorClass::kTransient,
+                              "the end of the message was held back");
+  }
+  // The gate may have taken long.
+  dialog_.Expire(base::Deadline::After(kEarlyReplyWait));
+  auto silent = co_await dialog_.ExpectSilenceOnWire();
+  if (silent) base::Failpoint("gated");
+  co_return silent;
+}
+
 asio::awaitable<Result<Reply>> Transaction::Commit(std::span<const asio::const_buffer> last_block,
                                                    size_t message_bytes) {
+  if (options_.gate) {
+    auto passed = co_await PassGate();
+    if (!passed) co_return passed.error();
+  }
+  const base::Deadline deadline = options_.gate ? base::Deadline::Never() : deadline_;
   dialog_.DataWritten(message_bytes);
-  dialog_.Expire(deadline_.Within(timeouts_.data_block));
+  dialog_.Expire(deadline.Within(timeouts_.data_block));
   auto written = co_await dialog_.WriteData(last_block);
   if (written) {
-    dialog_.Expire(deadline_.Within(timeouts_.data_done));
+    base::Failpoint("end_sent");
+    dialog_.Expire(deadline.Within(timeouts_.data_done));
   } else {
-    dialog_.Expire(deadline_.Within(kEarlyReplyWait));
+    dialog_.Expire(deadline.Within(kEarlyReplyWait));
   }
   auto reply = co_await dialog_.Read();
+  if (reply) base::Failpoint("verdict");
   // Where the end was not written whole, no 2xx is about it.
   if (written && reply && Completed(*reply)) co_return reply;
   if (reply && Refusing(*reply)) co_return Refused(Stage::kData, std::move(*reply));

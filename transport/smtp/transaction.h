@@ -9,6 +9,9 @@
 // the session without it: taken later, it would pass for the verdict. From its first byte on
 // cancellation is disabled, the server's reply decides, and an error without a reply is
 // ErrorClass::kUncertain.
+//
+// A gate (gate.h) is asked right before it. From there on the deadline, too, has no say any more:
+// the last block has timeouts.data_block and the reply timeouts.data_done (RFC 5321 4.5.3.2.6).
 #ifndef SENDSTEP_TRANSPORT_SMTP_TRANSACTION_H_
 #define SENDSTEP_TRANSPORT_SMTP_TRANSACTION_H_
 
@@ -37,10 +40,13 @@ class Transaction {
 
   // `rset_first`: RSET leads, because the transaction before was refused something.
   Transaction(Dialog& dialog, const Capabilities& capabilities, const StageTimeouts& timeouts,
-              bool rset_first, base::Deadline deadline);
+              bool rset_first, const SendOptions& options, base::Deadline deadline);
 
-  // Refusals of some recipients are in the report; of all, an Error of Stage::kRcptTo. The message
-  // must be canonical (see MessageTraits). Leaves the coroutine with terminal cancellation enabled.
+  // Refusals of some recipients are in the report; of all, or with all_or_nothing of any, an Error
+  // of Stage::kRcptTo made of one of them. That is a transient one where there is any, since one
+  // that may be taken later makes another try worthwhile; with all_or_nothing a permanent one,
+  // since that fails each try. The message must be canonical (see MessageTraits). Leaves the
+  // coroutine with terminal cancellation enabled.
   asio::awaitable<base::Result<DeliveryReport>> Send(const Envelope& envelope,
                                                      std::string_view message);
   // MAIL, RCPT, RSET. A failing RSET changes nothing: final_reply is then empty.
@@ -58,10 +64,12 @@ class Transaction {
   base::Result<void> AcceptMail(base::Reply reply);
   base::Result<void> AcceptRcpt(size_t index, base::Reply reply);
   base::Result<void> CheckRecipients() const;
+  base::Error RecipientsRefused() const;
   size_t WindowEnd(size_t begin) const;
 
   asio::awaitable<base::Result<base::Reply>> SendData(std::string_view message);
   asio::awaitable<base::Result<base::Reply>> SendBody(std::string_view message);
+  asio::awaitable<base::Result<void>> PassGate();
   asio::awaitable<base::Result<base::Reply>> Commit(std::span<const asio::const_buffer> last_block,
                                                     size_t message_bytes);
   base::Error Refused(base::Stage stage, base::Reply reply);
@@ -70,6 +78,7 @@ class Transaction {
   Dialog& dialog_;
   const Capabilities& capabilities_;
   const StageTimeouts& timeouts_;
+  const SendOptions options_;
   const base::Deadline deadline_;
   const bool rset_first_;
   bool refused_ = false;

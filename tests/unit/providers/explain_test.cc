@@ -185,6 +185,8 @@ TEST_F(ExplainTest, CausesHaveTheirReasonAndFault) {
        Retryable::kFalse},
       {Cause::kSmtpUtf8NotOffered, Stage::kMailFrom, "SMTPUTF8_NOT_OFFERED", Fault::kConfig,
        Retryable::kFalse},
+      {Cause::kGateClosed, Stage::kData, "LEDGER_UNAVAILABLE", Fault::kPlugin, Retryable::kTrue},
+      {Cause::kStopped, Stage::kTcp, "SHUTTING_DOWN", Fault::kPlugin, Retryable::kTrue},
   };
   for (const CauseCase& c : cases) {
     const Explained explained = Fail(c.stage, c.cause);
@@ -555,7 +557,17 @@ TEST_F(ExplainTest, RefusedRecipientsExplainWithoutAReplyOfTheirOwn) {
   error.stage = Stage::kRcptTo;
   error.cause = Cause::kRefused;
   error.recipients = {{0, true, {250, "", {"ok"}}}, {1, false, {550, "5.1.1", {"User unknown"}}}};
-  EXPECT_EQ(Explain(error, resolved_).reason, "RECIPIENTS_REFUSED");
+  const Explained explained = Explain(error, resolved_);
+  EXPECT_EQ(explained.reason, "RECIPIENTS_REFUSED");
+  EXPECT_THAT(explained.message, HasSubstr("not accept all"));
+  error.recipients.erase(error.recipients.begin());
+  EXPECT_THAT(Explain(error, resolved_).message, HasSubstr("accepts none"));
+}
+
+TEST_F(ExplainTest, ClosedGateSaysThatNothingWasSent) {
+  const Explained explained = Fail(Stage::kData, Cause::kGateClosed);
+  EXPECT_THAT(explained.message, HasSubstr("nothing was sent"));
+  EXPECT_THAT(explained.what_to_do, HasSubstr("operator"));
 }
 
 // Text and ids.

@@ -15,6 +15,7 @@
 
 #include "tests/support/loopback_server.h"
 #include "tests/unit/transport/net/coroutine_test.h"
+#include "transport/smtp/gate.h"
 
 namespace sendstep::net {
 namespace {
@@ -92,11 +93,13 @@ struct Script {
   std::string message;
   bool silent = false;
   bool end_of_data = false;
+  bool over = false;  // the connection
 };
 
 class SmtpServer {
  public:
   SmtpServer(Peer& peer, Script& script) : peer_(peer), script_(script) {}
+  ~SmtpServer() { script_.over = true; }
 
   asio::awaitable<void> Run() {
     if (script_.implicit_tls) co_await peer_.StartTls(script_.identity);
@@ -202,7 +205,8 @@ class MailerTest : public testing::CoroutineTest {
 
   std::shared_ptr<testing::Running<Sent>> StartSend(Deadline deadline = Deadline::Never()) {
     auto body = [this, deadline]() -> asio::awaitable<Sent> {
-      co_return co_await mailer_.Send(settings_, envelope_, kMessage, deadline, observer_);
+      co_return co_await mailer_.Send(settings_, envelope_, kMessage, options_, deadline,
+                                      observer_);
     };
     return Start<Sent>(body);
   }
@@ -222,6 +226,7 @@ class MailerTest : public testing::CoroutineTest {
   Script script_;
   std::optional<LoopbackServer> server_;
   smtp::SmtpSettings settings_;
+  smtp::SendOptions options_;
   const smtp::Envelope envelope_ = ToAda();
 };
 
@@ -352,7 +357,8 @@ TEST_F(MailerTest, CancelledBeforeItBeginsTouchesNothing) {
     auto token = asio::redirect_error(asio::use_awaitable, ec);
     waiting = true;
     co_await gate.async_wait(token);
-    co_return co_await mailer_.Send(settings_, envelope_, kMessage, Deadline::Never(), observer_);
+    co_return co_await mailer_.Send(settings_, envelope_, kMessage, {}, Deadline::Never(),
+                                    observer_);
   };
   auto running = Start<Sent>(body);
   RunUntil([&] { return waiting; });
@@ -368,7 +374,7 @@ TEST_F(MailerTest, CancellationAfterTheEndOfDataDoesNotHideTheReply) {
   bool caller_knows = false;
   auto body = [&]() -> asio::awaitable<Sent> {
     Sent report =
-        co_await mailer_.Send(settings_, envelope_, kMessage, Deadline::Never(), observer_);
+        co_await mailer_.Send(settings_, envelope_, kMessage, {}, Deadline::Never(), observer_);
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
     caller_knows = state.cancelled() != asio::cancellation_type::none;
     co_return report;
@@ -420,6 +426,98 @@ TEST_F(MailerTest, AbandonedBeforeTheEndOfDataIsNotUncertain) {
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().cause, Cause::kStopped);
   EXPECT_EQ(report.error().error_class, base::ErrorClass::kTransient);
+}
+
+// Says what it has to say when its timer is over.
+class SlowGate : public smtp::Gate {
+ public:
+  explicit SlowGate(asio::io_context& context, Deadline until = Deadline::Never())
+      : hold(context, until.at) {}
+  asio::awaitable<bool> Pass(std::span<const size_t> accepted) override {
+    asked.assign(accepted.begin(), accepted.end());
+    boost::system::error_code ec;
+    auto token = asio::redirect_error(asio::use_awaitable, ec);
+    co_await hold.async_wait(token);
+    co_return open;
+  }
+
+  asio::steady_timer hold;
+  bool open = true;
+  std::vector<size_t> asked;
+};
+
+TEST_F(MailerTest, ClosedGateHoldsBackTheEnd) {
+  SlowGate gate(context_);
+  gate.open = false;
+  options_.gate = &gate;
+  auto running = StartSend();
+  RunUntil([&] { return !gate.asked.empty(); });
+  gate.hold.cancel();
+  const Sent report = Finish(running);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().cause, Cause::kGateClosed);
+  EXPECT_EQ(report.error().error_class, base::ErrorClass::kTransient);
+  EXPECT_THAT(observer_.outcomes, ElementsAre("failed in data"));
+  EXPECT_THAT(gate.asked, ElementsAre(0));
+  RunUntil([&] { return script_.over; });
+  EXPECT_EQ(script_.commands.back(), "DATA");
+  EXPECT_FALSE(script_.end_of_data);
+}
+
+TEST_F(MailerTest, CancellationInTheGateDoesNotStopTheSend) {
+  SlowGate gate(context_);
+  options_.gate = &gate;
+  auto running = StartSend();
+  RunUntil([&] { return !gate.asked.empty(); });
+  running->Cancel();
+  context_.restart();
+  context_.poll();
+  EXPECT_FALSE(running->outcome);
+  gate.hold.cancel();
+  const Sent report = Finish(running);
+  EXPECT_TRUE(report) << report.error().detail;
+}
+
+TEST_F(MailerTest, DeadlineThatPassesInTheGateDoesNotStopTheSend) {
+  const Deadline deadline = Deadline::After(std::chrono::seconds(2));
+  SlowGate gate(context_, deadline);
+  options_.gate = &gate;
+  const Sent report = Send(deadline);
+  EXPECT_TRUE(report) << report.error().detail;
+  EXPECT_TRUE(deadline.Passed());
+  EXPECT_EQ(script_.message, kMessage);
+}
+
+TEST_F(MailerTest, AbandonedInTheGateIsNotUncertain) {
+  SlowGate gate(context_);
+  options_.gate = &gate;
+  auto running = StartSend();
+  RunUntil([&] { return !gate.asked.empty(); });
+  mailer_.Abandon();
+  context_.restart();
+  context_.poll();
+  EXPECT_FALSE(running->outcome) << "the gate is waited for";
+  gate.hold.cancel();
+  const Sent report = Finish(running);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().cause, Cause::kStopped);
+  EXPECT_EQ(report.error().error_class, base::ErrorClass::kTransient);
+  EXPECT_FALSE(script_.end_of_data);
+}
+
+TEST_F(MailerTest, AbandonedBehindTheGateIsUncertain) {
+  SlowGate gate(context_, Deadline::After(milliseconds(0)));
+  options_.gate = &gate;
+  asio::steady_timer hold(context_, asio::steady_timer::time_point::max());
+  script_.hold_final_reply = &hold;
+  auto running = StartSend();
+  RunUntil([&] { return script_.end_of_data; });
+  mailer_.Abandon();
+  const Sent report = Finish(running);
+  hold.cancel();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().cause, Cause::kStopped);
+  EXPECT_EQ(report.error().error_class, base::ErrorClass::kUncertain);
 }
 
 TEST_F(MailerTest, AbandonedDuringTheLookupEndsThere) {
@@ -525,7 +623,7 @@ TEST(Mailer, SendsFromManyThreads) {
     const smtp::SmtpSettings settings = Settings(port);
     const smtp::Envelope envelope = ToAda();
     const Deadline deadline = Deadline::After(std::chrono::seconds(60));
-    Sent report = co_await mailer.Send(settings, envelope, kMessage, deadline, observer);
+    Sent report = co_await mailer.Send(settings, envelope, kMessage, {}, deadline, observer);
     co_return report.has_value();
   };
   std::vector<std::future<bool>> sent;

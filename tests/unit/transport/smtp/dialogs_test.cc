@@ -90,12 +90,33 @@ class Dialogs : public ::testing::TestWithParam<std::filesystem::path> {
     if (as_written) {
       EXPECT_EQ(outcome.usable, dialog_.expect.usable);
     }
+    if (as_written && dialog_.gate.value_or(false)) {
+      EXPECT_EQ(outcome.asked.size(), stream.end_of_data_begun() ? 1u : 0u);
+    }
     if (as_written && !dialog_.expect.stages.empty()) {
       EXPECT_EQ(observer.stages, dialog_.expect.stages);
     }
     EXPECT_TRUE(stream.violations().empty()) << stream.violations()[0];
     EXPECT_TRUE(stream.closed());
+    CheckGate(outcome, stream);
     CheckSecrets(outcome, stream, observer);
+  }
+
+  // The end of data is behind the gate, which is asked once.
+  void CheckGate(const Outcome& outcome, const ScriptedStream& stream) {
+    EXPECT_LE(outcome.asked.size(), 1u);
+    if (dialog_.gate && stream.end_of_data_begun()) {
+      EXPECT_TRUE(*dialog_.gate);
+      EXPECT_EQ(outcome.asked.size(), 1u);
+    }
+    for (const std::vector<size_t>& asked : outcome.asked) {
+      std::vector<size_t> accepted;
+      for (const auto& recipient :
+           outcome.result ? outcome.result->recipients : outcome.result.error().recipients) {
+        if (recipient.accepted) accepted.push_back(recipient.index);
+      }
+      EXPECT_EQ(asked, accepted);
+    }
   }
 
   void CheckSecrets(const Outcome& outcome, const ScriptedStream& stream,
@@ -182,6 +203,7 @@ void Dialogs::FailEveryOperation(Cause cause) {
     SCOPED_TRACE("operation " + std::to_string(failing));
     EXPECT_TRUE(stream.violations().empty()) << stream.violations()[0];
     EXPECT_TRUE(stream.closed());
+    CheckGate(outcome, stream);
     CheckSecrets(outcome, stream, observer);
     if (answered) {
       EXPECT_TRUE(SameOutcome(outcome, reference)) << "QUIT changed the outcome";
@@ -231,6 +253,7 @@ TEST_P(Dialogs, StopWhenCancelledUntilTheEndOfDataAndFinishFromThere) {
     SCOPED_TRACE("operation " + std::to_string(cancelled));
     EXPECT_TRUE(stream.violations().empty()) << stream.violations()[0];
     EXPECT_TRUE(stream.closed());
+    CheckGate(outcome, stream);
     CheckSecrets(outcome, stream, observer);
     if (end_begun) {
       EXPECT_TRUE(SameOutcome(outcome, reference));

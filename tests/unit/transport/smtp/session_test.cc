@@ -5,9 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/dialog_file.h"
-#include "tests/support/dialog_player.h"
-#include "tests/support/scripted_stream.h"
+#include "tests/unit/transport/smtp/session_test.h"
 #include "transport/smtp/transaction.h"
 
 namespace sendstep::smtp {
@@ -17,104 +15,22 @@ using base::Cause;
 using base::Deadline;
 using base::ErrorClass;
 using base::Stage;
-using testing::DotStuffed;
+using testing::C;
+using testing::Close;
 using ::testing::HasSubstr;
-using testing::RecordingObserver;
+using testing::kAcceptOne;
+using testing::kMessage;
+using testing::kQuit;
+using testing::Message;
+using testing::Opening;
+using testing::S;
 using testing::ScriptedStream;
 using testing::ScriptStep;
+using testing::SessionTest;
 using testing::StreamOperation;
+using testing::To;
+using testing::operator+;
 using Kind = ScriptStep::Kind;
-
-constexpr char kMessage[] = "Subject: Test\r\n\r\nHello\r\n";
-
-ScriptStep S(std::string bytes) {
-  ScriptStep step;
-  step.bytes = std::move(bytes);
-  return step;
-}
-
-ScriptStep C(std::string line) {
-  ScriptStep step;
-  step.kind = Kind::kClient;
-  step.bytes = std::move(line) + "\r\n";
-  return step;
-}
-
-ScriptStep Message(const std::string& message = kMessage) {
-  ScriptStep step;
-  step.kind = Kind::kMessage;
-  step.bytes = DotStuffed(message);
-  return step;
-}
-
-ScriptStep Close() {
-  ScriptStep step;
-  step.kind = Kind::kClose;
-  return step;
-}
-
-std::vector<ScriptStep> Opening(std::string_view extensions = "250-PIPELINING\r\n") {
-  return {S("220 mail.example.net\r\n"), C("EHLO client.example.org"),
-          S("250-mail.example.net\r\n" + std::string(extensions) + "250 DSN\r\n")};
-}
-
-std::vector<ScriptStep> operator+(std::vector<ScriptStep> a, const std::vector<ScriptStep>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-SmtpSettings Settings() {
-  SmtpSettings settings;
-  settings.host = "mail.example.net";
-  settings.port = 587;
-  settings.tls.policy = TlsPolicy::kNone;
-  settings.ehlo_name = "client.example.org";
-  return settings;
-}
-
-Envelope To(size_t recipients) {
-  Envelope envelope;
-  envelope.sender = *base::ParseAddress("alice@example.org");
-  for (size_t i = 0; i < recipients; ++i) {
-    envelope.recipients.push_back(*base::ParseAddress("r" + std::to_string(i) + "@example.net"));
-  }
-  return envelope;
-}
-
-// A session over `steps`, for `work` to use.
-class SessionTest : public ::testing::Test {
- protected:
-  using Work = std::function<asio::awaitable<void>(Session&)>;
-
-  void Run(std::vector<ScriptStep> steps, Work work, asio::cancellation_signal* cancel = nullptr) {
-    stream_.emplace(std::move(steps));
-    if (prepare_) prepare_();
-    testing::RunCoroutine([&] { return Drive(work); }, cancel);
-    EXPECT_TRUE(stream_->violations().empty()) << stream_->violations()[0];
-    if (HasFailure()) std::cerr << observer_.Transcript();
-  }
-
-  SmtpSettings settings_ = Settings();
-  RecordingObserver observer_;
-  std::optional<ScriptedStream> stream_;
-  std::function<void()> prepare_;
-
- private:
-  asio::awaitable<void> Drive(Work work) {
-    Session session(*stream_, settings_, observer_);
-    co_await work(session);
-    co_await session.Quit(base::Deadline::Never());
-  }
-};
-
-const std::vector<ScriptStep> kAcceptOne = {C("MAIL FROM:<alice@example.org>"),
-                                            C("RCPT TO:<r0@example.net>"),
-                                            S("250 Ok\r\n250 Ok\r\n"),
-                                            C("DATA"),
-                                            S("354 Go\r\n"),
-                                            Message(),
-                                            S("250 Ok\r\n")};
-const std::vector<ScriptStep> kQuit = {C("QUIT"), S("221 Bye\r\n"), Close()};
 
 TEST_F(SessionTest, SendsSeveralMessagesWithoutRsetBetweenThem) {
   const Envelope envelope = To(1);
@@ -124,7 +40,7 @@ TEST_F(SessionTest, SendsSeveralMessagesWithoutRsetBetweenThem) {
     EXPECT_TRUE(session.capabilities().pipelining);
     for (int i = 0; i < 2; ++i) {
       EXPECT_TRUE(session.usable());
-      EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+      EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
     }
   });
   EXPECT_TRUE(stream_->finished());
@@ -147,9 +63,9 @@ TEST_F(SessionTest, RsetLeadsTheTransactionAfterARefusal) {
                                         kAcceptOne + kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_FALSE(co_await session.Send(envelope, kMessage, Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_FALSE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
   });
   EXPECT_TRUE(stream_->finished());
 }
@@ -161,13 +77,13 @@ TEST_F(SessionTest, ARefusedRsetEndsTheSession) {
                                             C("RSET"), S("503 No\r\n")};
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_FALSE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_FALSE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
     EXPECT_TRUE(session.usable());
-    const auto second = co_await session.Send(envelope, kMessage, Deadline::Never());
+    const auto second = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
     EXPECT_EQ(second.error().stage, Stage::kMailFrom);
     EXPECT_EQ(second.error().reply->code, 503);
     EXPECT_FALSE(session.usable());
-    const auto third = co_await session.Send(envelope, kMessage, Deadline::Never());
+    const auto third = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
     EXPECT_EQ(third.error().cause, Cause::kConnectionLost);
   });
 }
@@ -193,7 +109,7 @@ TEST_F(SessionTest, PipelinesInBoundedWindowsAndReadsEachBeforeTheNext) {
           kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    const auto report = co_await session.Send(envelope, kMessage, Deadline::Never());
+    const auto report = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
     if (!report) {
       ADD_FAILURE() << report.error().detail;
       co_return;
@@ -230,7 +146,7 @@ TEST_F(SessionTest, AWindowIsBoundedInBytesToo) {
       kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
   });
 }
 
@@ -240,7 +156,7 @@ TEST_F(SessionTest, ASurplusReplyMakesTheSessionUnusable) {
   steps.back().bytes += "250 Another\r\n";
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
     EXPECT_FALSE(session.usable());
   });
 }
@@ -256,7 +172,7 @@ TEST_F(SessionTest, AReplyBehind354IsNotTakenForTheFinalOne) {
     const Cause expected = cause;
     Run(steps, [&](Session& session) -> asio::awaitable<void> {
       EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-      const auto result = co_await session.Send(envelope, kMessage, Deadline::Never());
+      const auto result = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
       EXPECT_FALSE(result.has_value());
       EXPECT_EQ(result.error().cause, expected);
       EXPECT_NE(result.error().error_class, ErrorClass::kUncertain);
@@ -274,7 +190,7 @@ TEST_F(SessionTest, APassedDeadlineBeforeTheEndOfDataIsNotUncertain) {
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
     const auto result =
-        co_await session.Send(envelope, kMessage, Deadline::After(std::chrono::seconds(-1)));
+        co_await session.Send(envelope, kMessage, {}, Deadline::After(std::chrono::seconds(-1)));
     EXPECT_EQ(result.error().cause, Cause::kTimeout);
     EXPECT_EQ(result.error().stage, Stage::kData);
     EXPECT_EQ(result.error().error_class, ErrorClass::kTransient);
@@ -317,7 +233,7 @@ TEST_F(SessionTest, RefusalThatCameDuringAStalledWriteIsTheReason) {
   const auto work = [&]() -> asio::awaitable<void> {
     Session session(stream, settings_, observer_);
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    const auto result = co_await session.Send(envelope, long_message, Deadline::Never());
+    const auto result = co_await session.Send(envelope, long_message, {}, Deadline::Never());
     EXPECT_FALSE(result);
     if (!result) EXPECT_EQ(result.error().cause, base::Cause::kRefused);
     co_await session.Quit(Deadline::Never());
@@ -342,7 +258,7 @@ TEST_F(SessionTest, LongRepliesToRecipientsAreKeptShort) {
       kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    const auto report = co_await session.Send(envelope, kMessage, Deadline::Never());
+    const auto report = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
     EXPECT_TRUE(report);
     if (report) EXPECT_LE(report->recipients[0].reply.Text(100000).size(), 2100u);
   });
@@ -377,7 +293,7 @@ TEST_F(SessionTest, ReplyBeforeTheEndOfTheMessageIsNoVerdict) {
     prepare_ = [this] { stream_->ReadByteByByte(); };
     Run(steps, [&](Session& session) -> asio::awaitable<void> {
       EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-      const auto result = co_await session.Send(envelope, kMessage, Deadline::Never());
+      const auto result = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
       EXPECT_FALSE(result);
       if (!result) EXPECT_EQ(result.error().cause, expected);
       if (!result) EXPECT_EQ(result.error().error_class, ErrorClass::kTransient);
@@ -433,7 +349,7 @@ TEST_F(SessionTest, EachStageHasItsOwnTimeLimit) {
   const Envelope envelope = To(1);
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, long_message, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, long_message, {}, Deadline::Never()));
   });
   std::vector<long> used;
   for (const StreamOperation& operation : stream_->operations()) {
@@ -449,11 +365,52 @@ TEST_F(SessionTest, NoLimitGoesBeyondTheDeadline) {
   const Deadline deadline = Deadline::After(std::chrono::seconds(30));
   Run(Opening() + kAcceptOne + kQuit, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(deadline));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, deadline));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, deadline));
   });
   for (const StreamOperation& operation : stream_->operations()) {
     EXPECT_LE(operation.until.at, deadline.at);
   }
+}
+
+TEST_F(SessionTest, NoQuitIsSentOnceTheDeadlineHasPassed) {
+  const Envelope envelope = To(1);
+  quit_by_ = Deadline::After(std::chrono::seconds(-1));
+  Run(Opening() + kAcceptOne, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+  });
+  EXPECT_TRUE(stream_->closed());
+  EXPECT_FALSE(observer_.Saw("C: QUIT"));
+}
+
+TEST_F(SessionTest, RsetLeadsTheTransactionAfterAllOrNothingCameToNothing) {
+  const Envelope two = To(2);
+  const Envelope one = To(1);
+  SendOptions options;
+  options.all_or_nothing = true;
+  const std::vector<ScriptStep> steps = Opening() +
+                                        std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
+                                                                C("RCPT TO:<r0@example.net>"),
+                                                                C("RCPT TO:<r1@example.net>"),
+                                                                S("250 Ok\r\n250 Ok\r\n450 No\r\n"),
+                                                                C("RSET"),
+                                                                C("MAIL FROM:<alice@example.org>"),
+                                                                C("RCPT TO:<r0@example.net>"),
+                                                                S("250 Ok\r\n250 Ok\r\n250 Ok\r\n"),
+                                                                C("DATA"),
+                                                                S("354 Go\r\n"),
+                                                                Message(),
+                                                                S("250 Ok\r\n")} +
+                                        kQuit;
+  Run(steps, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    const auto nothing = co_await session.Send(two, kMessage, options, Deadline::Never());
+    EXPECT_FALSE(nothing);
+    if (!nothing) EXPECT_EQ(nothing.error().recipients.size(), 2u);
+    EXPECT_TRUE(session.usable());
+    EXPECT_TRUE(co_await session.Send(one, kMessage, options, Deadline::Never()));
+  });
+  EXPECT_TRUE(stream_->finished());
 }
 
 TEST_F(SessionTest, CancellationWorksAgainAfterTheFinalReply) {
@@ -463,9 +420,9 @@ TEST_F(SessionTest, CancellationWorksAgainAfterTheFinalReply) {
       Opening() + kAcceptOne,
       [&](Session& session) -> asio::awaitable<void> {
         EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-        EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+        EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
         cancel.emit(asio::cancellation_type::terminal);
-        const auto second = co_await session.Send(envelope, kMessage, Deadline::Never());
+        const auto second = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
         EXPECT_EQ(second.error().cause, Cause::kCancelled);
         EXPECT_EQ(second.error().stage, Stage::kMailFrom);
       },
@@ -476,7 +433,7 @@ TEST_F(SessionTest, TellsTheObserverTheDialogWithoutTheMessage) {
   const Envelope envelope = To(1);
   Run(Opening() + kAcceptOne + kQuit, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
   });
   EXPECT_TRUE(observer_.Saw("C: EHLO client.example.org"));
   EXPECT_TRUE(observer_.Saw("= PIPELINING, DSN"));
@@ -501,7 +458,7 @@ TEST_F(SessionTest, AMessageWithABareLineFeedIsNotSent) {
   Run(Opening() + kQuit, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
     const auto result =
-        co_await session.Send(envelope, "a\n.\nMAIL FROM:<x>\r\n", Deadline::Never());
+        co_await session.Send(envelope, "a\n.\nMAIL FROM:<x>\r\n", {}, Deadline::Never());
     EXPECT_EQ(result.error().cause, Cause::kInvalid);
     EXPECT_TRUE(session.usable());
   });

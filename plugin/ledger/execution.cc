@@ -29,6 +29,11 @@ bool Held(const Execution& execution) {
   return execution.state == State::kReserved || execution.state == State::kCommitting;
 }
 
+// Of a held execution.
+bool OwnerGone(const Execution& execution, const Claim& claim, Time now) {
+  return claim.sole || execution.owner == claim.owner || now >= execution.lease_until;
+}
+
 // The execution as it is when its owner is gone.
 Execution Abandoned(Execution execution, Time now) {
   if (execution.state == State::kCommitting) execution.reason = "OWNER_GONE";
@@ -43,6 +48,7 @@ Proceed Claimed(Execution execution, const Claim& claim, Time now) {
   ++execution.attempts;
   execution.owner = claim.owner;
   execution.lease_until = now + claim.timing.lease;
+  execution.last_reply = {};
   execution.updated_at = now;
   Proceed proceed{std::move(execution), {}};
   for (size_t i = 0; i < proceed.execution.recipients.size(); ++i) {
@@ -90,7 +96,7 @@ Decision Begin(const Execution* known, const Claim& claim, Time now) {
     return Anew(std::move(first), claim, now);
   }
   if (!Held(*known)) return Decide(*known, claim, now);
-  if (now < known->lease_until) return Busy{known->lease_until};
+  if (!OwnerGone(*known, claim, now)) return Busy{known->lease_until};
   Decision decision = Decide(Abandoned(*known, now), claim, now);
   if (auto* replay = std::get_if<Replay>(&decision)) replay->changed = true;
   return decision;
@@ -146,6 +152,7 @@ std::optional<Execution> Settle(const Execution& known, uint64_t epoch, const Ve
     recipient->enhanced_code = refused.enhanced_code;
   }
   next.state = StateOf(next.recipients);
+  next.last_reply = verdict.last_reply;
   next.reason = verdict.reason;
   if (verdict.kind == Kind::kTaken) next.receipt = verdict.receipt;
   next.updated_at = now;

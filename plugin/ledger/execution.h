@@ -9,6 +9,8 @@
 // enters, by Gate(); a paused owner that was taken over is refused there and sends no end. What was
 // COMMITTING when its owner went cannot be known (RFC 1047): it becomes UNCERTAIN and is not sent
 // again unless the caller asks for that.
+//
+// An owner is gone once its lease has ended, and before that where Begin() knows it: see Claim.
 #ifndef SENDSTEP_PLUGIN_LEDGER_EXECUTION_H_
 #define SENDSTEP_PLUGIN_LEDGER_EXECUTION_H_
 
@@ -64,10 +66,18 @@ struct Receipt {
 };
 
 struct Execution {
+  // A reply of the provider.
+  struct Reply {
+    int code = 0;
+    std::string enhanced_code;
+
+    friend bool operator==(const Reply&, const Reply&) = default;
+  };
+
   State state = State::kReserved;
-  uint64_t epoch = 0;  // grows with every Begin that may send; fences the owners before
-  std::string owner;   // the process that holds it; of no meaning but in kReserved, kCommitting
-  Time lease_until{};  // when it may be taken for gone
+  uint64_t epoch = 0;       // grows with every Begin that may send; fences the owners before
+  std::string owner;        // the process that holds it; of no meaning unless held
+  Time lease_until{};       // when it may be taken for gone
   std::string fingerprint;  // keyed digest of content and envelope
   uint32_t attempts = 0;
   Time created_at{};
@@ -75,6 +85,7 @@ struct Execution {
   std::string message_id;
   std::vector<Recipient> recipients;
   std::optional<Receipt> receipt;  // of the last message that was taken
+  Reply last_reply;                // that decided the last attempt; code 0: none came
   std::string reason;              // why it failed or is uncertain
 
   friend bool operator==(const Execution&, const Execution&) = default;
@@ -89,7 +100,11 @@ struct Timing {
 
 // A request, as far as the ledger is concerned.
 struct Claim {
+  // The process: a name of this one run of it, which no other process has or had. It is at one
+  // request_id once at a time, so what it still holds when it begins it has lost track of.
   std::string owner;
+  // No other process uses the store (Store::Shared): any other owner is a process that has ended.
+  bool sole = false;
   std::string fingerprint;
   std::string message_id;
   size_t recipients = 0;
@@ -102,7 +117,7 @@ struct Proceed {
   Execution execution;          // to be stored in place of the one known
   std::vector<size_t> send_to;  // the recipients that do not have it
 };
-struct Busy {          // another owner is at it
+struct Busy {          // another owner is at it, for all that is known
   Time look_again_at;  // when it may have to be taken for gone
 };
 struct Replay {  // nothing is to be sent
@@ -140,6 +155,7 @@ struct Verdict {
   };
   std::vector<Refused> refused;
   std::optional<Receipt> receipt;  // with kTaken
+  Execution::Reply last_reply;     // that decided it, with any kind; code 0: none came
   std::string reason;              // with the others
 };
 // Also heeds an owner who learns late what has meanwhile been called uncertain, as long as nobody

@@ -50,6 +50,7 @@ class PostgresStore final : public Store {
   boost::asio::awaitable<absl::StatusOr<size_t>> Prune(Time before, size_t limit) override;
   // What the last call met. While that is an error, asking has a thread look again.
   absl::Status Health() const override;
+  bool Shared() const override { return true; }
 
  private:
   class Pool;

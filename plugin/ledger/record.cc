@@ -77,6 +77,8 @@ std::string ToRecord(const Execution& execution) {
     out.set_accepted_at_ms(Milliseconds(execution.receipt->accepted_at));
   }
   record.set_reason(execution.reason);
+  record.mutable_last_reply()->set_code(execution.last_reply.code);
+  record.mutable_last_reply()->set_enhanced_code(execution.last_reply.enhanced_code);
   return record.SerializeAsString();
 }
 
@@ -116,6 +118,7 @@ absl::StatusOr<Execution> FromRecord(std::string_view bytes) {
     receipt.accepted_at = FromMilliseconds(record.receipt().accepted_at_ms());
   }
   execution.reason = record.reason();
+  execution.last_reply = {record.last_reply().code(), record.last_reply().enhanced_code()};
   return execution;
 }
 

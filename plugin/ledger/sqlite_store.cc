@@ -1,21 +1,17 @@
 #include "plugin/ledger/sqlite_store.h"
 
-#include <fcntl.h>
 #include <linux/magic.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "plugin/ledger/file_lock.h"
 #include "plugin/ledger/job_queue.h"
 #include "plugin/ledger/record.h"
 #include "plugin/ledger/sqlite.h"
@@ -42,25 +38,6 @@ constexpr char kSchema[] =
     " PRIMARY KEY (space, tenant, request_id)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX executions_by_time ON executions (space, tenant, updated_at, request_id);"
     "CREATE INDEX executions_by_age ON executions (updated_at, state);";
-
-// Group and others have no business here.
-absl::Status CheckFile(const fs::path& file) {
-  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
-    return absl::UnavailableError(absl::StrCat("cannot open the ledger ", file.string(), ": ",
-                                               std::generic_category().message(errno)));
-  }
-  struct stat info = {};
-  const bool known = ::fstat(fd, &info) == 0;
-  ::close(fd);
-  const auto refuse = [&file](const char* why) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("refusing the ledger ", file.string(), ": ", why));
-  };
-  if (!known || !S_ISREG(info.st_mode)) return refuse("it is not a regular file");
-  if ((info.st_mode & 077) != 0) return refuse("group or others may use it; chmod 600 it");
-  return absl::OkStatus();
-}
 
 absl::StatusOr<int64_t> Pragma(sqlite3* db, const char* sql) {
   auto statement = Statement::Prepare(db, sql);
@@ -113,7 +90,8 @@ class SqliteStore::Writer {
   using Queue = JobQueue<Writer>;
 
   static absl::StatusOr<std::unique_ptr<Writer>> Open(const fs::path& file) {
-    if (absl::Status status = CheckFile(file); !status.ok()) return status;
+    absl::StatusOr<FileLock> lock = FileLock::Take(file);
+    if (!lock.ok()) return lock.status();
     sqlite3* raw = nullptr;
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
@@ -127,7 +105,7 @@ class SqliteStore::Writer {
     if (absl::Status status = Migrate(db.get(), file); !status.ok()) {
       return absl::IsFailedPrecondition(status) ? status : Cannot(file, status);
     }
-    std::unique_ptr<Writer> writer(new Writer(std::move(db)));
+    std::unique_ptr<Writer> writer(new Writer(*std::move(lock), std::move(db)));
     if (absl::Status status = writer->Prepare(); !status.ok()) return Cannot(file, status);
     writer->thread_ = std::jthread([self = writer.get()] { self->Loop(); });
     return writer;
@@ -148,7 +126,7 @@ class SqliteStore::Writer {
  private:
   using Job = Queue::Job;
 
-  explicit Writer(Sqlite db) : db_(std::move(db)) {}
+  Writer(FileLock lock, Sqlite db) : lock_(std::move(lock)), db_(std::move(db)) {}
 
   static absl::Status Cannot(const fs::path& file, const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat("cannot open the ledger ", file.string(), ": ",
@@ -164,6 +142,7 @@ class SqliteStore::Writer {
     return health_;
   }
 
+  FileLock lock_;  // outlives the database
   Sqlite db_;
   std::optional<Statement> begin_, commit_, rollback_, select_, upsert_, list_, prune_;
 

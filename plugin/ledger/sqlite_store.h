@@ -1,4 +1,4 @@
-// The store of one machine: an SQLite file in WAL mode with synchronous=FULL.
+// The store of one process: an SQLite file in WAL mode with synchronous=FULL.
 //
 // One thread writes. What callers ask for while it is at the disk is done in the next transaction,
 // all of it in one (group commit): the more callers, the fewer fsyncs each.
@@ -15,9 +15,11 @@ namespace sendstep::ledger {
 
 class SqliteStore final : public Store {
  public:
-  // Opens `file`, or makes it with mode 0600. FailedPrecondition, with one sentence: not a ledger,
-  // a newer version's, readable by others, or on a network file system, where SQLite's locks and
-  // WAL do not hold. Unavailable: cannot be opened.
+  // Opens `file`, or makes it with mode 0600, and keeps every other process (and every other store
+  // of this one) from opening it until the store is destroyed or the process has ended, however it
+  // does. FailedPrecondition, with one sentence: in use, not a ledger, a newer version's, readable
+  // by others, or on a network file system, where locks and SQLite's WAL do not hold. Unavailable:
+  // cannot be opened.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::filesystem::path& file);
   ~SqliteStore() override;
 
@@ -27,6 +29,7 @@ class SqliteStore final : public Store {
   boost::asio::awaitable<absl::StatusOr<size_t>> Prune(Time before, size_t limit) override;
   // What the last call met. While that is kUnavailable, asking has the thread look again.
   absl::Status Health() const override;
+  bool Shared() const override { return false; }
 
   // Transactions so far; fewer than updates when callers came together.
   uint64_t transactions() const;

@@ -70,6 +70,9 @@ class Store {
   virtual boost::asio::awaitable<absl::StatusOr<size_t>> Prune(Time before, size_t limit) = 0;
 
   virtual absl::Status Health() const = 0;
+
+  // Other processes may use it too. False: none can while this one has it open.
+  virtual bool Shared() const = 0;
 };
 
 }  // namespace sendstep::ledger

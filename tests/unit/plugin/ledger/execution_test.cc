@@ -24,6 +24,12 @@ Claim ClaimOf(std::string fingerprint = "same", size_t recipients = 2) {
   return claim;
 }
 
+// Of another process.
+Claim Others(Claim claim = ClaimOf()) {
+  claim.owner = "other";
+  return claim;
+}
+
 Claim Resending() {
   Claim claim = ClaimOf();
   claim.resend_on_uncertain = true;
@@ -35,12 +41,14 @@ Verdict Taken(std::vector<Verdict::Refused> refused = {}) {
   verdict.kind = Verdict::Kind::kTaken;
   verdict.refused = std::move(refused);
   verdict.receipt = Receipt{250, "2.0.0", "queue-1", 1234, kNow};
+  verdict.last_reply = {250, "2.0.0"};
   return verdict;
 }
 
 Verdict Failed(std::vector<Verdict::Refused> refused = {}) {
   Verdict verdict;
   verdict.refused = std::move(refused);
+  verdict.last_reply = {535, "5.7.8"};
   verdict.reason = "AUTH_REFUSED";
   return verdict;
 }
@@ -74,24 +82,43 @@ TEST(Execution, NewRequestIsSentToEveryRecipient) {
   EXPECT_THAT(proceed.send_to, ElementsAre(0, 1));
 }
 
-TEST(Execution, RunningRequestIsBusyUntilItsLeaseEnds) {
+TEST(Execution, RequestOfAnotherProcessIsBusyUntilItsLeaseEnds) {
   const Execution reserved = Claimed();
-  const auto busy = std::get<Busy>(Begin(&reserved, ClaimOf(), kNow + seconds(29)));
+  const auto busy = std::get<Busy>(Begin(&reserved, Others(), kNow + seconds(29)));
   EXPECT_EQ(busy.look_again_at, kNow + seconds(30));
 }
 
 TEST(Execution, OwnerGoneBeforeTheGateIsTakenOverUnderTheNextEpoch) {
   const Execution reserved = Claimed();
   const auto proceed =
-      std::get<Proceed>(Begin(&reserved, ClaimOf("other", 3), kNow + kTiming.lease));
+      std::get<Proceed>(Begin(&reserved, Others(ClaimOf("other", 3)), kNow + kTiming.lease));
   EXPECT_EQ(proceed.execution.epoch, 2u);
   EXPECT_EQ(proceed.execution.fingerprint, "other") << "nobody has anything of the first";
   EXPECT_THAT(proceed.send_to, ElementsAre(0, 1, 2));
 }
 
+TEST(Execution, WhatAProcessItselfHoldsItHasLostTrackOf) {
+  const Execution reserved = Claimed();
+  EXPECT_EQ(std::get<Proceed>(Begin(&reserved, ClaimOf(), kNow)).execution.epoch, 2u);
+  const Execution gated = Gated(reserved);
+  const auto replay = std::get<Replay>(Begin(&gated, ClaimOf(), kNow));
+  EXPECT_EQ(replay.execution.state, State::kUncertain);
+  EXPECT_EQ(replay.execution.reason, "OWNER_GONE");
+  EXPECT_TRUE(replay.changed);
+}
+
+TEST(Execution, InAStoreOfOneProcessEveryOtherOwnerHasEnded) {
+  Claim sole = Others();
+  sole.sole = true;
+  const Execution reserved = Claimed();
+  EXPECT_EQ(std::get<Proceed>(Begin(&reserved, sole, kNow)).execution.owner, sole.owner);
+  const Execution gated = Gated(reserved);
+  EXPECT_EQ(std::get<Replay>(Begin(&gated, sole, kNow)).execution.state, State::kUncertain);
+}
+
 TEST(Execution, OwnerThatWasTakenOverIsRefusedAtTheGate) {
   const Execution first = Claimed();
-  const auto second = std::get<Proceed>(Begin(&first, ClaimOf(), kNow + kTiming.lease)).execution;
+  const auto second = std::get<Proceed>(Begin(&first, Others(), kNow + kTiming.lease)).execution;
   const std::vector<size_t> offered = {0, 1};
   EXPECT_FALSE(Gate(second, first.epoch, offered, kTiming, kNow));
   EXPECT_FALSE(Settle(second, first.epoch, Failed(), kNow));
@@ -113,8 +140,8 @@ TEST(Execution, NobodyToSendToIsNoGate) {
 TEST(Execution, OwnerGoneAfterTheGateIsUncertainOnceNoReplyCanCome) {
   const Execution gated = Gated(Claimed());
   const Time end = kNow + kTiming.lease + kTiming.reply_wait;
-  EXPECT_TRUE(std::holds_alternative<Busy>(Begin(&gated, ClaimOf(), end - milliseconds(1))));
-  const auto replay = std::get<Replay>(Begin(&gated, ClaimOf(), end));
+  EXPECT_TRUE(std::holds_alternative<Busy>(Begin(&gated, Others(), end - milliseconds(1))));
+  const auto replay = std::get<Replay>(Begin(&gated, Others(), end));
   EXPECT_EQ(replay.execution.state, State::kUncertain);
   EXPECT_EQ(replay.execution.reason, "OWNER_GONE");
   EXPECT_TRUE(replay.changed);
@@ -123,7 +150,7 @@ TEST(Execution, OwnerGoneAfterTheGateIsUncertainOnceNoReplyCanCome) {
 TEST(Execution, OwnerWhoLearnsLateSettlesWhatWasCalledUncertain) {
   const Execution gated = Gated(Claimed());
   const Time end = kNow + kTiming.lease + kTiming.reply_wait;
-  const Execution uncertain = std::get<Replay>(Begin(&gated, ClaimOf(), end)).execution;
+  const Execution uncertain = std::get<Replay>(Begin(&gated, Others(), end)).execution;
   EXPECT_EQ(Settle(uncertain, gated.epoch, Taken(), end)->state, State::kSent);
   EXPECT_EQ(Settle(uncertain, gated.epoch, Failed(), end)->state, State::kFailed);
 }
@@ -198,7 +225,7 @@ TEST(Execution, ResendThatFailsLeavesItUncertain) {
 TEST(Execution, ResendWhoseOwnerIsGoneIsNotGoneOnWithUnasked) {
   const Execution uncertain = Settled(Gated(Claimed()), Unknown());
   const Execution again = Claimed(&uncertain, Resending());
-  const auto replay = std::get<Replay>(Begin(&again, ClaimOf(), kNow + kTiming.lease));
+  const auto replay = std::get<Replay>(Begin(&again, Others(), kNow + kTiming.lease));
   EXPECT_EQ(replay.execution.state, State::kUncertain);
 }
 
@@ -216,6 +243,30 @@ TEST(Execution, TakenWithoutTheGateIsRefused) {
   const Execution reserved = Claimed();
   EXPECT_FALSE(Settle(reserved, reserved.epoch, Taken(), kNow));
   EXPECT_FALSE(Settle(reserved, reserved.epoch, Unknown(), kNow));
+}
+
+TEST(Execution, LastReplyIsTheLastAttemptsAlone) {
+  const Execution failed = Settled(Claimed(), Failed());
+  EXPECT_EQ(failed.last_reply, (Execution::Reply{535, "5.7.8"}));
+  const Execution again = Claimed(&failed);
+  EXPECT_EQ(again.last_reply, Execution::Reply());
+  const Execution uncertain = Settled(Gated(again), Unknown());
+  EXPECT_EQ(uncertain.last_reply, Execution::Reply()) << "none came";
+  EXPECT_EQ(Settled(uncertain, Taken()).last_reply, (Execution::Reply{250, "2.0.0"}));
+}
+
+TEST(Execution, RetryThatFailsLeavesTheReceiptAndHasAReplyOfItsOwn) {
+  const Execution pending = Settled(Gated(Claimed(), {0}), Taken({{1, 450, ""}}));
+  const Execution retried = Settled(Claimed(&pending), Failed());
+  EXPECT_EQ(retried.receipt, pending.receipt);
+  EXPECT_EQ(retried.last_reply.code, 535);
+}
+
+TEST(Execution, APersonsWordLeavesTheLastReply) {
+  Verdict odd = Unknown();
+  odd.last_reply = {451, "4.4.2"};
+  const Execution uncertain = Settled(Gated(Claimed()), odd);
+  EXPECT_EQ(Resolve(uncertain, /*sent=*/true, kNow)->last_reply, odd.last_reply);
 }
 
 TEST(Execution, RenewalNeverShortensALease) {

@@ -24,6 +24,7 @@ Execution Full() {
                           {Recipient::State::kDeferred, false, 450, "4.2.0"},
                           {Recipient::State::kRejected, true, 550, ""}};
   execution.receipt = Receipt{250, "2.0.0", "4711", 123456789012, Time(milliseconds(3))};
+  execution.last_reply = {450, "4.3.2"};
   execution.reason = "RECIPIENTS_PENDING";
   return execution;
 }
@@ -33,6 +34,13 @@ TEST(Record, ComesBackAsItWas) {
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(*read, Full());
   EXPECT_EQ(*FromRecord(ToRecord(Execution())), Execution());
+}
+
+TEST(Record, EarlierVersionsKeptNoLastReply) {
+  const std::string earlier("\x08\x03", 2);  // the state alone: SENT
+  const auto read = FromRecord(earlier);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->last_reply, Execution::Reply());
 }
 
 TEST(Record, EveryStateComesBack) {

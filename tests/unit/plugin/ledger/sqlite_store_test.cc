@@ -1,9 +1,13 @@
 #include "plugin/ledger/sqlite_store.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdlib>
@@ -12,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "plugin/ledger/file_lock.h"
 #include "plugin/ledger/sqlite.h"
 #include "tests/unit/plugin/ledger/store_conformance.h"
 
@@ -143,6 +148,63 @@ TEST_F(SqliteStoreTest, LinkIsNotFollowed) {
   fs::create_symlink("elsewhere.db", folder_.file());
   EXPECT_FALSE(OpenStatus().ok());
   EXPECT_FALSE(fs::exists(folder_.file().parent_path() / "elsewhere.db"));
+}
+
+TEST_F(SqliteStoreTest, FileInUseIsRefusedUntilItsStoreIsGone) {
+  auto first = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_FALSE((*first)->Shared());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(OpenStatus().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(OpenStatus().message()),
+                HasSubstr("another process uses the ledger " + folder_.file().string()));
+  }
+  EXPECT_TRUE(Put(**first, "a").ok());
+  first = absl::UnknownError("closed");
+  auto second = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_TRUE(Await((*second)->Read({"execute", "t", "a"}))->has_value());
+}
+
+// Without SQLite's own lock, a program that looks into the file would take the write-ahead log away
+// when it is done.
+TEST_F(SqliteStoreTest, RefusedOpeningLeavesTheLocksOfTheFirst) {
+  auto first = SqliteStore::Open(folder_.file());
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(Put(**first, "a").ok());
+  EXPECT_FALSE(OpenStatus().ok());
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  const int fd = ::open(folder_.file().c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  // Open file description locks see those of processes, this one included.
+  EXPECT_EQ(::fcntl(fd, F_OFD_GETLK, &lock), 0);
+  EXPECT_EQ(lock.l_type, F_RDLCK);
+  first = absl::UnknownError("closed");
+  ::close(fd);  // only now: it drops them
+}
+
+TEST_F(SqliteStoreTest, KilledProcessLeavesTheFileToOthers) {
+  std::array<int, 2> ends = {};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto lock = FileLock::Take(folder_.file());
+    const char taken = lock.ok() ? 'y' : 'n';
+    if (::write(ends[1], &taken, 1) != 1) ::_exit(1);
+    for (;;) ::pause();
+  }
+  ASSERT_GT(child, 0);
+  char taken = 0;
+  EXPECT_EQ(::read(ends[0], &taken, 1), 1);
+  EXPECT_EQ(taken, 'y');
+  const absl::Status meanwhile = OpenStatus();
+  EXPECT_EQ(meanwhile.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(meanwhile.message()), HasSubstr("another process uses the ledger"));
+  EXPECT_EQ(::kill(child, SIGKILL), 0);
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_TRUE(OpenStatus().ok());
+  for (const int end : ends) ::close(end);
 }
 
 TEST_F(SqliteStoreTest, CallersThatComeTogetherShareATransaction) {

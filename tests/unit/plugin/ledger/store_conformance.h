@@ -18,7 +18,8 @@
 
 namespace sendstep::ledger {
 
-// A place for a store, empty at first. Opened twice, it gives two stores of the same executions.
+// A place for a store, empty at first. Opened again, it gives another store of the same executions;
+// also at the same time where they are shared.
 class StorePlace {
  public:
   virtual ~StorePlace() = default;
@@ -58,6 +59,13 @@ class StoreConformance : public ::testing::TestWithParam<StoreKind> {
     return execution;
   }
 
+  // As another process has it, where one may.
+  Store& Other() {
+    if (!store_->Shared()) return *store_;
+    if (other_ == nullptr) other_ = place_->Open();
+    return *other_;
+  }
+
   absl::Status Put(const Key& key, const Execution& execution) {
     Store::Change change = [&](const Execution*) { return execution; };
     return Await(store_->Update(key, change));
@@ -85,6 +93,7 @@ class StoreConformance : public ::testing::TestWithParam<StoreKind> {
 
   std::unique_ptr<StorePlace> place_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<Store> other_;
 };
 
 }  // namespace sendstep::ledger

@@ -49,7 +49,7 @@ TEST_P(StoreConformance, ChangeSeesWhatIsStoredAndMayLeaveIt) {
 
 TEST_P(StoreConformance, ChangesOfOneKeyComeOneAfterTheOther) {
   constexpr int kCallers = 200;
-  auto other = place_->Open();
+  Store& other = Other();
   asio::thread_pool pool(4);
   auto count = [](Store& store) -> asio::awaitable<absl::Status> {
     Store::Change next = [](const Execution* known) {
@@ -59,7 +59,7 @@ TEST_P(StoreConformance, ChangesOfOneKeyComeOneAfterTheOther) {
   };
   std::vector<std::future<absl::Status>> done;
   for (int i = 0; i < kCallers; ++i) {
-    done.push_back(asio::co_spawn(pool, count(i % 2 == 0 ? *store_ : *other), asio::use_future));
+    done.push_back(asio::co_spawn(pool, count(i % 2 == 0 ? *store_ : other), asio::use_future));
   }
   for (auto& one : done) {
     const absl::Status status = one.get();
@@ -70,7 +70,7 @@ TEST_P(StoreConformance, ChangesOfOneKeyComeOneAfterTheOther) {
 
 TEST_P(StoreConformance, OneOfManyWinsTheGate) {
   ASSERT_TRUE(Put(KeyOf("raced"), At(State::kReserved, 5)).ok());
-  auto other = place_->Open();
+  Store& other = Other();
   asio::thread_pool pool(4);
   std::atomic<int> winners = 0;
   auto race = [&winners](Store& store) -> asio::awaitable<void> {
@@ -87,7 +87,7 @@ TEST_P(StoreConformance, OneOfManyWinsTheGate) {
   };
   std::vector<std::future<void>> done;
   for (int i = 0; i < 64; ++i) {
-    done.push_back(asio::co_spawn(pool, race(i % 2 == 0 ? *store_ : *other), asio::use_future));
+    done.push_back(asio::co_spawn(pool, race(i % 2 == 0 ? *store_ : other), asio::use_future));
   }
   for (auto& one : done) one.get();
   EXPECT_EQ(winners, 1);

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -351,6 +352,23 @@ asio::awaitable<absl::StatusOr<size_t>> SqliteStore::Prune(Time before, size_t l
 absl::Status SqliteStore::Health() const { return writer_->Health(); }
 uint64_t SqliteStore::transactions() const { return writer_->transactions(); }
 
+namespace {
+
+constexpr char kLoss[] =
+    "then all that is known of emails sent before is lost, and retries of them send them again";
+
+bool Temporary(const fs::path& folder) {
+  std::error_code failed;
+  const fs::path real = fs::canonical(folder.empty() ? "." : folder, failed);
+  for (const fs::path above : {"/tmp", "/var/tmp"}) {
+    const auto [end, unused] = std::ranges::mismatch(above, real);
+    if (!failed && end == above.end()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 FolderVerdict JudgeFolder(const fs::path& folder) {
   struct statfs info = {};
   if (::statfs(folder.empty() ? "." : folder.c_str(), &info) != 0) return {};
@@ -363,7 +381,10 @@ FolderVerdict JudgeFolder(const fs::path& folder) {
         "its folder is on a network file system, where a crash can lose what was recorded";
   } else if (type == TMPFS_MAGIC || type == RAMFS_MAGIC) {
     verdict.warning =
-        "its folder is in memory: when the machine stops, emails sent before can be sent again";
+        absl::StrCat("its folder is in memory, which a restart of the machine empties: ", kLoss);
+  } else if (Temporary(folder)) {
+    verdict.warning = absl::StrCat(
+        "its folder is a temporary one, which the system empties by age or at a restart: ", kLoss);
   }
   return verdict;
 }

@@ -40,8 +40,9 @@ class SqliteStore final : public Store {
   std::unique_ptr<Writer> writer_;
 };
 
-// What `folder` is no place for, in one sentence; empty: it is fine. Network file systems are
-// refused; memory file systems lose everything with the machine.
+// What `folder` is no place for, in half a sentence that begins with "its folder"; empty: it is
+// fine. Network file systems are refused; of a folder in memory or of a temporary one, the whole
+// ledger may be gone after a restart of the machine.
 struct FolderVerdict {
   std::string refused;
   std::string warning;

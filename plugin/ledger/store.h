@@ -25,7 +25,7 @@
 namespace sendstep::ledger {
 
 struct Key {
-  std::string space;  // keeps methods apart: "execute", "test"
+  std::string space;  // keeps methods apart: "execute", "test"; "key" is CheckKey's
   std::string tenant;
   std::string request_id;
 

@@ -26,11 +26,12 @@ namespace {
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "sqlite_store_test.XXXXXX").string();
+    std::string name = "/tmp/sqlite_store_test.XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
     path_ = name;
   }
@@ -40,6 +41,7 @@ class TemporaryFolder {
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const fs::path& folder() const { return path_; }
   fs::path file() const { return path_ / "ledger.db"; }
 
  private:
@@ -292,7 +294,27 @@ TEST(JudgeFolder, MemoryIsWarnedAbout) {
   if (!fs::is_directory("/dev/shm")) GTEST_SKIP() << "this machine has no /dev/shm";
   const FolderVerdict verdict = JudgeFolder("/dev/shm");
   EXPECT_EQ(verdict.refused, "");
-  EXPECT_THAT(verdict.warning, HasSubstr("sent again"));
+  EXPECT_THAT(verdict.warning, HasSubstr("in memory"));
+  EXPECT_THAT(verdict.warning, HasSubstr("send them again"));
+}
+
+TEST(JudgeFolder, TemporaryFoldersAndThoseInThemAreWarnedAbout) {
+  const TemporaryFolder below;
+  fs::create_directory_symlink("/var/tmp", below.folder() / "link");
+  for (const fs::path& folder :
+       {fs::path("/tmp"), fs::path("/tmp/"), fs::path("/var/tmp"), below.folder(),
+        below.folder() / "link", fs::path("/usr/../tmp")}) {
+    const FolderVerdict verdict = JudgeFolder(folder);
+    EXPECT_EQ(verdict.refused, "") << folder;
+    EXPECT_THAT(verdict.warning, HasSubstr("restart")) << folder;
+    EXPECT_THAT(verdict.warning, HasSubstr("send them again")) << folder;
+  }
+}
+
+TEST(JudgeFolder, OtherFoldersAreNotTemporary) {
+  for (const char* folder : {"/", "/var", "/usr", "/nowhere"}) {
+    EXPECT_THAT(JudgeFolder(folder).warning, Not(HasSubstr("temporary"))) << folder;
+  }
 }
 
 }  // namespace

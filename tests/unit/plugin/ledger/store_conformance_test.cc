@@ -4,7 +4,10 @@
 
 #include <atomic>
 #include <future>
+#include <set>
 #include <vector>
+
+#include "plugin/ledger/key_check.h"
 
 namespace sendstep::ledger {
 namespace {
@@ -12,6 +15,7 @@ namespace {
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 TEST_P(StoreConformance, WhatWasStoredIsReadBack) {
@@ -154,6 +158,46 @@ TEST_P(StoreConformance, PruneRemovesWhatIsOldAndSettledSomeAtATime) {
   EXPECT_EQ(*Await(store_->Prune(Time(milliseconds(20)), 100)), 1u);
   EXPECT_EQ(*Await(store_->Prune(Time(milliseconds(20)), 100)), 0u);
   EXPECT_THAT(Ids(All()), ElementsAre("held", "uncertain", "young"));
+}
+
+TEST_P(StoreConformance, KeyOfTheFirstUserIsTheOneForAll) {
+  EXPECT_TRUE(Await(CheckKey(*store_, "one")).ok());
+  EXPECT_TRUE(Await(CheckKey(Other(), "one")).ok());
+  const absl::Status other = Await(CheckKey(Other(), "two"));
+  EXPECT_EQ(other.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(other.message()), HasSubstr("message-id.key"));
+  EXPECT_TRUE(Await(CheckKey(*store_, "one")).ok());
+}
+
+TEST_P(StoreConformance, KeyIsKeptForGoodAndIsNobodysExecution) {
+  const std::string bytes("\0\xff\x80", 3);
+  ASSERT_TRUE(Await(CheckKey(*store_, bytes)).ok());
+  EXPECT_EQ(*Await(store_->Prune(Time::max(), 100)), 0u);
+  EXPECT_THAT(Ids(All()), IsEmpty());
+  EXPECT_THAT(Ids(All("")), IsEmpty());
+  other_ = nullptr;
+  store_ = nullptr;
+  store_ = place_->Open();
+  EXPECT_TRUE(Await(CheckKey(*store_, bytes)).ok());
+  EXPECT_FALSE(Await(CheckKey(*store_, "two")).ok());
+}
+
+TEST_P(StoreConformance, OfTwoKeysThatComeFirstTogetherOneWins) {
+  Store& other = Other();
+  asio::thread_pool pool(4);
+  std::vector<std::future<absl::Status>> checks;
+  for (int i = 0; i < 40; ++i) {
+    Store& store = i % 4 < 2 ? *store_ : other;
+    const std::string value = i % 2 == 0 ? "even" : "odd";
+    checks.push_back(asio::co_spawn(pool, CheckKey(store, value), asio::use_future));
+  }
+  std::set<int> winners;
+  for (int i = 0; i < 40; ++i) {
+    const absl::Status status = checks[i].get();
+    if (status.ok()) winners.insert(i % 2);
+    EXPECT_TRUE(status.ok() || absl::IsFailedPrecondition(status)) << status;
+  }
+  EXPECT_EQ(winners.size(), 1u);
 }
 
 TEST_P(StoreConformance, HealthIsGood) { EXPECT_TRUE(store_->Health().ok()); }

@@ -206,16 +206,52 @@ bool PostgresConnection::Wait(short events, steady_clock::time_point deadline) {
   }
 }
 
+absl::StatusOr<PostgresResult> PostgresConnection::RunTogether(std::initializer_list<Use> uses) {
+  warned_ = false;
+  bool sent = PQenterPipelineMode(connection_) != 0;
+  for (const Use& use : uses) {
+    const Arguments arguments(use.values);
+    // Asked to flush, the server answers each when it is done: that is how long a silence is.
+    sent = sent &&
+           PQsendQueryPrepared(connection_, use.name, arguments.count(), arguments.bytes.data(),
+                               arguments.sizes.data(), arguments.binary.data(),
+                               /*resultFormat=*/1) != 0 &&
+           PQsendFlushRequest(connection_) != 0;
+  }
+  if (!sent || PQpipelineSync(connection_) == 0) return Lost("was lost");
+  if (absl::Status status = Flush(); !status.ok()) return status;
+  absl::StatusOr<PostgresResult> found = PostgresResult(nullptr);
+  for (size_t left = uses.size(); left > 0; --left) {
+    absl::StatusOr<PostgresResult> answer = Receive();
+    if (lost()) return answer.status();
+    if (found.ok()) found = std::move(answer);
+  }
+  if (auto end = Receive(); !end.ok()) return end.status();
+  if (PQexitPipelineMode(connection_) == 0) return Lost("was lost");
+  return found;
+}
+
 // Of what was sent; not PQexec, which waits for ever for a server that is stopped.
 absl::StatusOr<PostgresResult> PostgresConnection::Answer(int sent) {
   warned_ = false;
   if (sent == 0) return Lost("was lost");
+  if (absl::Status status = Flush(); !status.ok()) return status;
+  return Receive();
+}
+
+absl::Status PostgresConnection::Flush() {
   const auto deadline = steady_clock::now() + silence_;
   for (int more = PQflush(connection_); more != 0; more = PQflush(connection_)) {
     if (more < 0) return Lost("was lost");
     if (!Wait(POLLIN | POLLOUT, deadline)) return Lost("does not take what it is sent");
     if (PQconsumeInput(connection_) == 0) return Lost("was lost");
   }
+  return absl::OkStatus();
+}
+
+// The answer to one statement, or to the end of a flight.
+absl::StatusOr<PostgresResult> PostgresConnection::Receive() {
+  const auto deadline = steady_clock::now() + silence_;
   PostgresResult answer(nullptr);
   for (;;) {
     while (PQisBusy(connection_) != 0) {
@@ -224,6 +260,7 @@ absl::StatusOr<PostgresResult> PostgresConnection::Answer(int sent) {
     }
     PostgresResult next(PQgetResult(connection_));
     if (next.get() == nullptr) return Judge(std::move(answer));
+    if (PQresultStatus(next.get()) == PGRES_PIPELINE_SYNC) return next;  // nothing follows
     // An error comes last, unless the end of the connection follows it.
     if (PQresultStatus(answer.get()) != PGRES_FATAL_ERROR || answer.get() == nullptr) {
       answer = std::move(next);
@@ -234,6 +271,7 @@ absl::StatusOr<PostgresResult> PostgresConnection::Answer(int sent) {
 absl::StatusOr<PostgresResult> PostgresConnection::Judge(PostgresResult result) {
   const ExecStatusType status = PQresultStatus(result.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return result;
+  if (status == PGRES_PIPELINE_ABORTED) return absl::UnavailableError("one before it failed");
   const std::string message =
       absl::StrCat("the ledger's database ", url_.name(),
                    " refuses: ", url_.Clean(Field(result.get(), PG_DIAG_MESSAGE_PRIMARY)));

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -92,6 +93,14 @@ class PostgresConnection {
   absl::Status Prepare(const char* name, const char* sql);
   absl::StatusOr<PostgresResult> RunPrepared(const char* name, const PostgresValues& values);
 
+  // Several uses in one flight: the server does one after the other, none of them after one that
+  // failed. What the last one found, or the error.
+  struct Use {
+    const char* name;
+    const PostgresValues& values;
+  };
+  absl::StatusOr<PostgresResult> RunTogether(std::initializer_list<Use> uses);
+
   // Ends a transaction. Unavailable: the server says that nothing was changed. DataLoss: it cannot
   // be known, no answer came or not the whole of it.
   absl::Status Commit();
@@ -104,6 +113,8 @@ class PostgresConnection {
   struct Arguments;
   PostgresConnection(const PostgresUrl& url, PGconn* connection, std::chrono::milliseconds silence);
   absl::StatusOr<PostgresResult> Answer(int sent);
+  absl::Status Flush();
+  absl::StatusOr<PostgresResult> Receive();
   absl::StatusOr<PostgresResult> Judge(PostgresResult result);
   bool Wait(short events, std::chrono::steady_clock::time_point deadline);
   absl::Status Lost(const char* why);

@@ -36,7 +36,8 @@ constexpr const char* kSchema[] = {
 // would be older than the lock. Two keys of one hash wait for each other and no more. The row's own
 // lock is for Prune, which takes no lock of a key: it skips a row that is being changed, and a
 // change waits for a row that is being removed.
-constexpr char kBegin[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+constexpr char kBeginSql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+constexpr char kBegin[] = "begin";
 constexpr char kLockKey[] = "lock_key";
 constexpr char kSelectForUpdate[] = "select_for_update";
 constexpr char kSelect[] = "select";
@@ -45,6 +46,7 @@ constexpr char kList[] = "list";
 constexpr char kPrune[] = "prune";
 
 constexpr std::pair<const char*, const char*> kStatements[] = {
+    {kBegin, kBeginSql},
     {kLockKey,
      "SELECT pg_advisory_xact_lock(hashtextextended($1, hashtextextended($2,"
      " hashtextextended($3, 0))))::text"},
@@ -198,32 +200,36 @@ absl::Status PostgresSession::Prepare() {
 }
 
 absl::Status PostgresSession::Transaction(absl::FunctionRef<absl::StatusOr<bool>()> work) {
-  if (auto begun = connection_->Run(kBegin); !begun.ok()) return begun.status();
-  const absl::StatusOr<bool> done = work();
-  if (done.ok() && *done) {
+  if (auto begun = connection_->Run(kBeginSql); !begun.ok()) return begun.status();
+  return End(work());
+}
+
+absl::Status PostgresSession::End(const absl::StatusOr<bool>& commit) {
+  if (commit.ok() && *commit) {
     const absl::Status status = connection_->Commit();
     // What the server may still be at is not for the next transaction.
     if (absl::IsDataLoss(status)) connection_->Close();
     return status;
   }
   if (!lost() && !connection_->Run("ROLLBACK").ok()) connection_->Close();
-  return done.status();
+  return commit.status();
 }
 
+// Three round trips: up to the row, the change, the end. The last two are not one flight: what
+// failed before the end was sent is known not to have happened, and begun once more.
 absl::Status PostgresSession::Update(const Key& key, const Store::Change& change) {
   const PostgresValues values = ValuesOf(key);
-  return Transaction([&]() -> absl::StatusOr<bool> {
-    if (auto lock = connection_->RunPrepared(kLockKey, values); !lock.ok()) return lock.status();
-    const auto known = ExecutionOf(connection_->RunPrepared(kSelectForUpdate, values));
-    if (!known.ok()) return known.status();
-    const std::optional<Execution> next = change(*known ? &**known : nullptr);
-    if (!next) return false;
-    PostgresValues row = values;
-    row.Add(int64_t{StateNumber(next->state)}).Add(Milliseconds(next->updated_at));
-    row.Add(ToRecord(*next));
-    if (auto put = connection_->RunPrepared(kUpsert, row); !put.ok()) return put.status();
-    return true;
-  });
+  const PostgresValues none;
+  const auto known = ExecutionOf(
+      connection_->RunTogether({{kBegin, none}, {kLockKey, values}, {kSelectForUpdate, values}}));
+  if (!known.ok()) return End(known.status());
+  const std::optional<Execution> next = change(*known ? &**known : nullptr);
+  if (!next) return End(false);
+  PostgresValues row = values;
+  row.Add(int64_t{StateNumber(next->state)}).Add(Milliseconds(next->updated_at));
+  row.Add(ToRecord(*next));
+  const absl::Status put = connection_->RunPrepared(kUpsert, row).status();
+  return put.ok() ? End(true) : End(put);
 }
 
 absl::StatusOr<std::optional<Execution>> PostgresSession::Read(const Key& key) {

@@ -57,6 +57,7 @@ class PostgresSession {
   absl::Status Prepare();
   // Commits what `work` did if it says so.
   absl::Status Transaction(absl::FunctionRef<absl::StatusOr<bool>()> work);
+  absl::Status End(const absl::StatusOr<bool>& commit);
 
   const PostgresUrl& url_;
   std::unique_ptr<PostgresConnection> connection_;

@@ -22,6 +22,9 @@ void Describe(CLI::App& app, Session& session) {
   AddDescribe(app, session);
   AddProviders(app, session);
   AddInbox(app, session);
+  AddGet(app, session);
+  AddResolve(app, session);
+  AddList(app, session);
   for (CLI::App* verb : app.get_subcommands({})) {
     verb->fallthrough();  // global flags are understood after the verb too
     verb->footer("--server, --json and --timeout as in sendstep --help.\n" +

@@ -18,6 +18,9 @@ void AddValidate(CLI::App& app, Session& session);
 void AddDescribe(CLI::App& app, Session& session);
 void AddProviders(CLI::App& app, Session& session);
 void AddInbox(CLI::App& app, Session& session);
+void AddGet(CLI::App& app, Session& session);
+void AddResolve(CLI::App& app, Session& session);
+void AddList(CLI::App& app, Session& session);
 
 }  // namespace sendstep::cli
 

@@ -16,10 +16,10 @@ const char kExitCodesHelp[] =
     "Exit codes:\n"
     "  0  sent, valid, accepted\n"
     "  1  unexpected failure\n"
-    "  2  wrong command line, or a file or variable that it names is missing\n"
+    "  2  wrong command line, or something that it names is not there\n"
     "  3  the settings or the email are wrong\n"
     "  4  refused for good\n"
-    "  5  failed for now, nothing was sent: try again later\n"
+    "  5  not sent to everyone yet: try again later, with the same request id\n"
     "  6  sent to some of the recipients only\n"
     "  7  uncertain: the email may have been sent\n"
     "  8  no sendstep server answers\n";
@@ -61,6 +61,8 @@ ExitCode ExitCodeOf(StatusCode code) {
       return ExitCode::kOk;
     case StatusCode::INVALID_ARGUMENT:
       return ExitCode::kInvalidInput;
+    case StatusCode::NOT_FOUND:
+      return ExitCode::kUsage;
     case StatusCode::FAILED_PRECONDITION:
       return ExitCode::kRefused;
     case StatusCode::UNAVAILABLE:
@@ -109,13 +111,46 @@ std::vector<std::string> RecipientLines(const std::string& text) {
   return lines;
 }
 
-std::string RetryLine(const Failure& failure) {
+// The command that tries the same email again.
+std::string SameCommand(const std::string& request_id) {
+  return "the same command with --request-id " + ShellWord(request_id);
+}
+
+// What another try with the same request id comes to, beyond sending what was not sent.
+std::string RetryEffect(const std::string& reason) {
+  if (reason == "RECIPIENTS_PENDING") return " sends to those who wait, and to nobody twice";
+  if (reason == "REQUEST_IN_PROGRESS") return " waits for its end and gets its outcome";
+  return "";
+}
+
+// `request_id`: empty where the ledger has nothing to do with the call.
+std::string RetryLine(const Failure& failure, const std::string& request_id) {
   const std::string retryable = Get(failure, "retryable");
-  if (retryable == "uncertain") return "may have been sent; another try may send it twice";
+  if (retryable == "uncertain") {
+    return request_id.empty() ? "may have been sent; another try may send it twice"
+                              : "look first: it may have been sent";
+  }
   if (retryable == "false") return "no: the same request fails again";
   if (retryable != "true" && failure.exit_code != ExitCode::kTryLater) return "";
-  if (!failure.details.retry_after) return "yes, later";
-  return "yes, in " + Took(*failure.details.retry_after);
+  const std::string when =
+      failure.details.retry_after ? "yes, in " + Took(*failure.details.retry_after) : "yes, later";
+  if (request_id.empty()) return when;
+  return when + ": " + SameCommand(request_id) + RetryEffect(failure.details.reason);
+}
+
+// Whether the ledger knows more than the failure says.
+bool IsWorthALook(const Failure& failure) {
+  const std::string& reason = failure.details.reason;
+  return Get(failure, "retryable") == "uncertain" || reason == "RECIPIENTS_PENDING" ||
+         reason == "REQUEST_IN_PROGRESS" || reason == "REQUEST_ID_REUSED";
+}
+
+// Where "not sent" would be wrong.
+std::string Headline(const Failure& failure, const std::string& headline, const Style& style) {
+  if (failure.exit_code == ExitCode::kUncertain) return style.Odd("uncertain");
+  if (failure.details.reason == "RECIPIENTS_PENDING") return style.Odd("not sent to everyone yet");
+  if (failure.details.reason == "REQUEST_IN_PROGRESS") return style.Odd("in progress");
+  return style.Bad(headline);
 }
 
 std::string FaultLine(const std::string& fault) {
@@ -129,12 +164,23 @@ std::string FaultLine(const std::string& fault) {
 
 }  // namespace
 
+std::vector<std::vector<std::string>> WaysOutOfUncertain(const std::string& request_id) {
+  const std::string id = ShellWord(request_id);
+  return {{"it arrived", "sendstep resolve " + id + " --sent"},
+          {"it did not", "sendstep resolve " + id + " --not-sent, then " + SameCommand(request_id)},
+          {"send anyway", SameCommand(request_id) + " --resend-on-uncertain"}};
+}
+
 Failure FromStatus(const grpc::Status& status, Sends sends) {
-  Failure failure{status.error_code(), status.error_message(), {}, ExitCode::kUnexpected};
+  Failure failure{status.error_code(),
+                  status.error_message(),
+                  {},
+                  ExitCode::kUnexpected,
+                  sends == Sends::kOnce};
   if (std::optional<plugin::Details> details = plugin::ParseDetails(status)) {
     failure.details = *std::move(details);
     failure.exit_code = ExitCodeOf(failure.code);
-  } else if (sends == Sends::kYes && BrokeOff(failure.code)) {
+  } else if (sends != Sends::kNo && BrokeOff(failure.code)) {
     failure.exit_code = ExitCode::kUncertain;
     failure.message = "the call broke off before sendstep answered (" + failure.message + ")";
     failure.details.metadata = {{"retryable", "uncertain"}};
@@ -224,7 +270,12 @@ std::string ExplainFurther(const Failure& failure, const std::string& said,
   row("fault", FaultLine(Get(failure, "fault")));
   const std::string what_to_do = Get(failure, "what_to_do");
   if (said.find(what_to_do) == std::string::npos) row("what to do", Shown(what_to_do));
-  row("try again", RetryLine(failure));
+  const std::string key = failure.in_ledger ? request_id : "";
+  row("try again", RetryLine(failure, key));
+  if (!key.empty() && IsWorthALook(failure)) row("look", "sendstep get " + ShellWord(key));
+  if (!key.empty() && failure.details.reason == "DELIVERY_UNCERTAIN") {
+    for (const auto& way : WaysOutOfUncertain(key)) rows.push_back(way);
+  }
   row("message id", Shown(Get(failure, "message_id")));
   row("request id", Shown(request_id));
   for (const auto& link : failure.details.links) {
@@ -235,9 +286,8 @@ std::string ExplainFurther(const Failure& failure, const std::string& said,
 
 std::string Explain(const Failure& failure, const std::string& headline, const Style& style,
                     const std::string& request_id) {
-  const bool uncertain = failure.exit_code == ExitCode::kUncertain;
-  return (uncertain ? style.Odd("uncertain") : style.Bad(headline)) + ": " +
-         Shown(failure.message) + "\n" + ExplainFurther(failure, failure.message, request_id);
+  return Headline(failure, headline, style) + ": " + Shown(failure.message) + "\n" +
+         ExplainFurther(failure, failure.message, request_id);
 }
 
 std::string ToJson(const Failure& failure, const std::string& request_id) {

@@ -22,10 +22,10 @@ namespace sendstep::cli {
 enum class ExitCode {
   kOk = 0,             // sent, valid, accepted
   kUnexpected = 1,     // none of the others
-  kUsage = 2,          // the command line, or a file or variable it names, is wrong
+  kUsage = 2,          // the command line is wrong, or something it names is not there
   kInvalidInput = 3,   // the settings or the email are wrong
   kRefused = 4,        // refused for good
-  kTryLater = 5,       // failed for now, nothing was sent
+  kTryLater = 5,       // not done yet: the same again, with the same request id
   kPartiallySent = 6,  // sent to some of the recipients
   kUncertain = 7,      // may have been sent
   kUnreachable = 8,    // no sendstep server there
@@ -41,10 +41,14 @@ struct Failure {
   // fault, retryable, phase, smtp_code, enhanced_code, reply, recipients, what_to_do, message_id.
   plugin::Details details;
   ExitCode exit_code = ExitCode::kUnexpected;
+  // The call's request_id is a key of the server's ledger: another try does not send twice, and
+  // `sendstep get` knows what became of it.
+  bool in_ledger = false;
 };
 
-// Whether the call that failed could have sent an email without saying so.
-enum class Sends { kNo, kYes };
+// Whether the call that failed could have sent an email without saying so: no; yes, and again with
+// every call; yes, once for each request_id.
+enum class Sends { kNo, kYes, kOnce };
 
 // `status` is not OK. A status that sendstep did not make, on a call that sends, after the
 // connection stood: nobody knows, so it is uncertain.
@@ -59,14 +63,18 @@ Failure Unreachable(const std::string& address);
 // The command line or the files it names (errors of request.h).
 Failure FromInput(const absl::Status& status);
 
-// Lines for people: what happened, whose fault, what to do, whether to try again. `headline` opens
-// the first line, e.g. "not sent"; it is "uncertain" where nobody knows.
+// Lines for people: what happened, whose fault, what to do, whether to try again and with which
+// command. `headline` opens the first line, e.g. "not sent"; it is "uncertain" where nobody knows,
+// and another one where it would be wrong.
 std::string Explain(const Failure& failure, const std::string& headline, const Style& style,
                     const std::string& request_id = "");
 
 // The same without the first line, and without what `said` says already.
 std::string ExplainFurther(const Failure& failure, const std::string& said,
                            const std::string& request_id = "");
+
+// What a person can do about an email that is uncertain, as rows of name and command.
+std::vector<std::vector<std::string>> WaysOutOfUncertain(const std::string& request_id);
 
 // One JSON object: code, message, reason, metadata, violations, retryAfter, links, and requestId
 // unless it is empty. ASCII only.

@@ -119,7 +119,8 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
 
 void AddStepOptions(CLI::App& app, StepOptions& options) {
   app.add_option("--step", options.step_file,
-                 "YAML or JSON file: request_id, config, email, context (-: stdin)")
+                 "YAML or JSON file: request_id, config, email, delivery, resend_on_uncertain, "
+                 "context (-: stdin)")
       ->type_name("FILE");
   AddSmtpFlags(app, options);
   AddSecretFlags(app, options.secrets);

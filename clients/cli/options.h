@@ -51,6 +51,8 @@ struct StepOptions {
   std::optional<std::string> step_file;  // "-": standard input
   std::optional<std::string> relay;
   std::optional<std::string> request_id;
+  bool all_or_nothing = false;       // of send
+  bool resend_on_uncertain = false;  // of send
   SmtpFlags smtp;
   SecretFlags secrets;
   EmailFlags email;

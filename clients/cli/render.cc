@@ -45,26 +45,6 @@ std::string Mark(v1::CheckStatus status, const Style& style) {
   }
 }
 
-std::string RecipientMark(v1::RecipientStatus status, const Style& style) {
-  const std::string word = LowerWord(status);
-  if (status == v1::RECIPIENT_STATUS_ACCEPTED) return style.Good(word);
-  return status == v1::RECIPIENT_STATUS_DEFERRED ? style.Odd(word) : style.Bad(word);
-}
-
-std::string RenderRecipients(const RepeatedPtrField<v1::RecipientResult>& recipients,
-                             const Style& style) {
-  size_t width = 0;
-  for (const auto& r : recipients) width = std::max(width, Width(Shown(r.email())));
-  std::string text;
-  for (const auto& r : recipients) {
-    // Every status has eight letters.
-    text += "  " + RecipientMark(r.status(), style) + "  " + Padded(Shown(r.email()), width);
-    if (r.has_reply() && r.reply().code() != 0) text += "  " + ReplyText(r.reply());
-    text += "\n";
-  }
-  return text;
-}
-
 std::string RenderDiagnostics(const RepeatedPtrField<v1::Diagnostic>& diagnostics,
                               const Style& style) {
   std::string text;

@@ -14,6 +14,17 @@ namespace sendstep::cli {
 // Outcome, ids, one line per recipient, warnings.
 std::string RenderSent(const v1::ExecuteResponse& answer, const Style& style);
 
+// One line per recipient: what became of it, its address (else its place in the request) and the
+// server's reply.
+std::string RenderRecipients(
+    const google::protobuf::RepeatedPtrField<v1::RecipientResult>& recipients, const Style& style);
+
+// What became of a request_id: state, times, ids, recipients, and what to do where that is open.
+std::string RenderExecution(const v1::Execution& execution, const Style& style);
+
+// One line per execution.
+std::string RenderExecutions(const v1::ListExecutionsResponse& answer);
+
 // The stages as a table: stage, mark, duration, findings and the server's words.
 std::string RenderTimeline(const google::protobuf::RepeatedPtrField<v1::Check>& checks,
                            const Style& style);

@@ -217,6 +217,8 @@ absl::StatusOr<v1::ExecuteRequest> BuildRequest(const StepOptions& options,
   if (!status.ok()) return status;
   if (request.config().kind_case() == v1::Config::KIND_NOT_SET) request.clear_config();
   if (options.request_id) request.set_request_id(*options.request_id);
+  if (options.all_or_nothing) request.set_delivery(v1::DELIVERY_POLICY_ALL_OR_NOTHING);
+  if (options.resend_on_uncertain) request.set_resend_on_uncertain(true);
   if (request.ByteSizeLong() > kMaxRequestBytes) {
     return absl::InvalidArgumentError("the request is larger than 40 MiB");
   }

@@ -25,7 +25,7 @@ void Send(const StepOptions& options, Session& session) {
   if (request->request_id().empty()) request->set_request_id(NewRequestId());
   session.WarnIfReadable(request->config());
   v1::ExecuteResponse answer;
-  if (!session.Call(&v1::EmailAction::Stub::Execute, *request, &answer, "not sent", Sends::kYes,
+  if (!session.Call(&v1::EmailAction::Stub::Execute, *request, &answer, "not sent", Sends::kOnce,
                     request->request_id())) {
     return;
   }
@@ -42,6 +42,10 @@ void AddSend(CLI::App& app, Session& session) {
   verb->add_option("--request-id", options->request_id,
                    "Key of this email, the same in every retry; else a random one")
       ->type_name("ID");
+  verb->add_flag("--all-or-nothing", options->all_or_nothing,
+                 "Send to nobody unless the provider accepts every recipient");
+  verb->add_flag("--resend-on-uncertain", options->resend_on_uncertain,
+                 "Send although an earlier try with this request id may have been delivered");
   verb->callback([options, &session] { Send(*options, session); });
 }
 

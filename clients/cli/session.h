@@ -42,6 +42,11 @@ class Session {
     return Run(invoke, headline, sends, request_id);
   }
 
+  // The same for several calls over one connection, all within --timeout. `invoke` stops at the
+  // first status that is not OK and returns it.
+  bool Run(const std::function<grpc::Status(Client&)>& invoke, const std::string& headline,
+           Sends sends = Sends::kNo, const std::string& request_id = "");
+
   // The answer: as JSON with --json, else `text`. Sets the exit code.
   void Answer(const google::protobuf::Message& message, const std::function<std::string()>& text,
               ExitCode code);
@@ -54,9 +59,6 @@ class Session {
   void WarnIfReadable(const v1::Config& config);
 
  private:
-  bool Run(const std::function<grpc::Status(Client&)>& invoke, const std::string& headline,
-           Sends sends, const std::string& request_id);
-
   Environment& environment_;
   GlobalOptions options_;
   ExitCode exit_code_ = ExitCode::kOk;

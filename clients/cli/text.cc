@@ -1,6 +1,7 @@
 #include "clients/cli/text.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <cstdio>
 
@@ -100,6 +101,17 @@ std::string Clipped(std::string utf8, size_t width) {
     kept += std::max<size_t>(Decode(utf8, kept).length, 1);
   }
   return utf8.substr(0, kept).append(kDots, 0, width);
+}
+
+std::string ShellWord(std::string_view text) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) ||
+           std::string_view("%+,-./:=@_").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (plain) return std::string(text);
+  std::string word = "'";
+  for (const char c : Shown(text)) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
 }
 
 std::string Table(const std::vector<std::vector<std::string>>& rows, std::string_view indent) {

@@ -29,6 +29,10 @@ std::string Padded(std::string text, size_t width);
 // `utf8` cut to at most `width` columns, three dots last where something was cut.
 std::string Clipped(std::string utf8, size_t width);
 
+// `text` as one word of a POSIX shell's command, quoted where it has to be. Control characters
+// come out as in Shown().
+std::string ShellWord(std::string_view text);
+
 // Rows as aligned columns, two blanks between, every line starting with `indent`. The last column
 // is not padded. Cells are shown as they are: make them safe first.
 std::string Table(const std::vector<std::vector<std::string>>& rows, std::string_view indent = "");

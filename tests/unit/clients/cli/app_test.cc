@@ -2,12 +2,16 @@
 #include "clients/cli/app.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/util/time_util.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "clients/cli/failure.h"
 #include "plugin/status_details.h"
@@ -33,6 +37,11 @@ struct FakeService final : v1::EmailAction::Service {
   v1::ValidateConfigRequest validate_request;
   v1::ValidateConfigResponse validate_response;
   v1::DescribeResponse describe_response;
+  v1::GetExecutionRequest get_request;
+  v1::Execution execution;
+  v1::ResolveExecutionRequest resolve_request;
+  std::vector<v1::ListExecutionsRequest> list_requests;
+  int listed = 0;  // that ListExecutions has; a page token is the number of those before
 
   Status Execute(ServerContext*, const v1::ExecuteRequest* request,
                  v1::ExecuteResponse* response) override {
@@ -55,6 +64,27 @@ struct FakeService final : v1::EmailAction::Service {
   Status Describe(ServerContext*, const v1::DescribeRequest*,
                   v1::DescribeResponse* response) override {
     *response = describe_response;
+    return status;
+  }
+  Status GetExecution(ServerContext*, const v1::GetExecutionRequest* request,
+                      v1::GetExecutionResponse* response) override {
+    get_request = *request;
+    *response->mutable_execution() = execution;
+    return status;
+  }
+  Status ResolveExecution(ServerContext*, const v1::ResolveExecutionRequest* request,
+                          v1::ResolveExecutionResponse* response) override {
+    resolve_request = *request;
+    *response->mutable_execution() = execution;
+    return status;
+  }
+  Status ListExecutions(ServerContext*, const v1::ListExecutionsRequest* request,
+                        v1::ListExecutionsResponse* response) override {
+    list_requests.push_back(*request);
+    int at = request->page_token().empty() ? 0 : std::stoi(request->page_token());
+    const int end = std::min(listed, at + static_cast<int>(request->page_size()));
+    for (; at < end; ++at) response->add_executions()->set_request_id(std::to_string(at));
+    if (end < listed) response->set_next_page_token(std::to_string(end));
     return status;
   }
 };
@@ -132,6 +162,127 @@ TEST_F(AppTest, AFailureIsExplainedOnStderr) {
   EXPECT_THAT(process_.err.str(), HasSubstr("not sent: it failed\n"));
   EXPECT_THAT(process_.err.str(), HasSubstr("what to do  Mend it.\n"));
   EXPECT_THAT(process_.err.str(), HasSubstr("request id  run-1\n"));
+}
+
+TEST_F(AppTest, AFailedSendNamesTheCommandThatTriesAgain) {
+  plugin::Details details;
+  details.reason = "TIMEOUT";
+  details.metadata = {{"retryable", "true"}};
+  details.retry_after = std::chrono::seconds(60);
+  service_.status = plugin::MakeStatus(grpc::StatusCode::UNAVAILABLE, "too slow", details);
+  EXPECT_EQ(process_.Run({"send"}), 5);
+  const std::string id = service_.execute_request.request_id();
+  EXPECT_THAT(process_.err.str(),
+              HasSubstr("yes, in 60.0 s: the same command with --request-id " + id + "\n"));
+  process_.err.str("");
+  EXPECT_EQ(process_.Run({"test", "--request-id", "run-1"}), 5);
+  EXPECT_THAT(process_.err.str(), HasSubstr("yes, in 60.0 s\n"));
+}
+
+TEST_F(AppTest, AnUncertainSendNamesTheCommandsThatLookAndSettle) {
+  plugin::Details details;
+  details.reason = "DELIVERY_UNCERTAIN";
+  details.metadata = {{"retryable", "uncertain"}};
+  service_.status = plugin::MakeStatus(grpc::StatusCode::DATA_LOSS, "nobody knows", details);
+  EXPECT_EQ(process_.Run({"send", "--request-id", "run-1"}), 7);
+  for (const char* command : {"sendstep get run-1\n", "sendstep resolve run-1 --sent\n",
+                              "sendstep resolve run-1 --not-sent, then the same command",
+                              "with --request-id run-1 --resend-on-uncertain\n"}) {
+    EXPECT_THAT(process_.err.str(), HasSubstr(command));
+  }
+}
+
+TEST_F(AppTest, SendTakesThePolicyAndTheWishToResend) {
+  EXPECT_EQ(process_.Run({"send"}), 0);
+  EXPECT_EQ(service_.execute_request.delivery(), v1::DELIVERY_POLICY_UNSPECIFIED);
+  EXPECT_FALSE(service_.execute_request.resend_on_uncertain());
+  EXPECT_EQ(process_.Run({"send", "--all-or-nothing", "--resend-on-uncertain"}), 0);
+  EXPECT_EQ(service_.execute_request.delivery(), v1::DELIVERY_POLICY_ALL_OR_NOTHING);
+  EXPECT_TRUE(service_.execute_request.resend_on_uncertain());
+}
+
+TEST_F(AppTest, GetExitsAsTheSendOfTheEmail) {
+  service_.execution.set_request_id("run-1");
+  const std::pair<v1::ExecutionState, int> table[] = {
+      {v1::EXECUTION_STATE_RESERVED, 5},   {v1::EXECUTION_STATE_COMMITTING, 5},
+      {v1::EXECUTION_STATE_PENDING, 5},    {v1::EXECUTION_STATE_FAILED, 5},
+      {v1::EXECUTION_STATE_SENT, 0},       {v1::EXECUTION_STATE_UNCERTAIN, 7},
+      {v1::EXECUTION_STATE_UNSPECIFIED, 1}};
+  for (const auto& [state, code] : table) {
+    service_.execution.set_state(state);
+    EXPECT_EQ(process_.Run({"get", "run-1"}), code) << state;
+  }
+  EXPECT_EQ(service_.get_request.request_id(), "run-1");
+  EXPECT_THAT(process_.out.str(), HasSubstr("  request id  run-1\n"));
+  service_.execution.set_state(v1::EXECUTION_STATE_SENT);
+  service_.execution.add_recipients()->set_status(v1::RECIPIENT_STATUS_ACCEPTED);
+  EXPECT_EQ(process_.Run({"get", "run-1"}), 0);
+  service_.execution.add_recipients()->set_status(v1::RECIPIENT_STATUS_REJECTED);
+  process_.out.str("");
+  EXPECT_EQ(process_.Run({"get", "run-1", "--json"}), 6);
+  EXPECT_EQ(Json()["execution"]["state"], "EXECUTION_STATE_SENT");
+}
+
+TEST_F(AppTest, GetOfNothingIsSomethingThatIsNotThere) {
+  Fail(grpc::StatusCode::NOT_FOUND, "EXECUTION_NOT_FOUND");
+  EXPECT_EQ(process_.Run({"get", "run-1"}), 2);
+  EXPECT_THAT(process_.err.str(), StartsWith("nothing known: it failed\n"));
+  EXPECT_THAT(process_.err.str(), HasSubstr("request id  run-1\n"));
+  EXPECT_EQ(process_.Run({"get", "a\xff"}), 3);
+}
+
+TEST_F(AppTest, ResolveSaysWhatBecameOfTheEmail) {
+  service_.execution.set_state(v1::EXECUTION_STATE_FAILED);
+  EXPECT_EQ(process_.Run({"resolve", "run-1", "--not-sent"}), 0);
+  EXPECT_EQ(service_.resolve_request.request_id(), "run-1");
+  EXPECT_EQ(service_.resolve_request.resolution(), v1::RESOLUTION_NOT_SENT);
+  EXPECT_THAT(process_.out.str(), StartsWith("not sent: nobody has it\n"));
+  EXPECT_EQ(process_.Run({"resolve", "--sent", "run-2"}), 0);
+  EXPECT_EQ(service_.resolve_request.request_id(), "run-2");
+  EXPECT_EQ(service_.resolve_request.resolution(), v1::RESOLUTION_SENT);
+  Fail(grpc::StatusCode::FAILED_PRECONDITION, "NOT_UNCERTAIN");
+  EXPECT_EQ(process_.Run({"resolve", "run-1", "--sent"}), 4);
+  EXPECT_THAT(process_.err.str(), StartsWith("not resolved: it failed\n"));
+}
+
+TEST_F(AppTest, ListReadsPagesUpToItsLimit) {
+  service_.listed = 2500;
+  EXPECT_EQ(process_.Run({"list", "--limit", "2100", "--json"}), 0);
+  ASSERT_EQ(service_.list_requests.size(), 3u);
+  EXPECT_EQ(service_.list_requests[0].page_size(), 1000u);
+  EXPECT_EQ(service_.list_requests[2].page_size(), 100u);
+  EXPECT_EQ(service_.list_requests[2].page_token(), "2000");
+  EXPECT_EQ(Json()["executions"].size(), 2100u);
+  EXPECT_EQ(Json()["executions"][2099]["requestId"], "2099");
+  EXPECT_EQ(Json()["nextPageToken"], "2100");
+  EXPECT_EQ(process_.Run({"list"}), 0);
+  EXPECT_EQ(service_.list_requests.size(), 4u);
+  EXPECT_EQ(service_.list_requests[3].page_size(), 100u);
+  EXPECT_THAT(process_.err.str(), StartsWith("there are more"));
+}
+
+TEST_F(AppTest, ListOfNothingIsNoFailure) {
+  EXPECT_EQ(process_.Run({"list"}), 0);
+  EXPECT_EQ(process_.out.str(), "");
+  EXPECT_EQ(process_.err.str(), "none\n");
+  EXPECT_EQ(process_.Run({"list", "--json"}), 0);
+  EXPECT_TRUE(Json()["executions"].empty());
+}
+
+TEST_F(AppTest, ListAsksForStateAndTime) {
+  const int64_t before = google::protobuf::util::TimeUtil::GetCurrentTime().seconds();
+  EXPECT_EQ(process_.Run({"list", "--state", "Uncertain", "--since", "2h", "--until",
+                          "2026-05-01T09:00:00Z"}),
+            0);
+  const int64_t after = google::protobuf::util::TimeUtil::GetCurrentTime().seconds();
+  const v1::ListExecutionsRequest& request = service_.list_requests.at(0);
+  EXPECT_EQ(request.state(), v1::EXECUTION_STATE_UNCERTAIN);
+  EXPECT_GE(request.updated_from().seconds(), before - 7200);
+  EXPECT_LE(request.updated_from().seconds(), after - 7200);
+  EXPECT_EQ(request.updated_until().seconds(), 1777626000);
+  EXPECT_EQ(process_.Run({"list"}), 0);
+  EXPECT_EQ(service_.list_requests.at(1).state(), v1::EXECUTION_STATE_UNSPECIFIED);
+  EXPECT_FALSE(service_.list_requests.at(1).has_updated_from());
 }
 
 TEST_F(AppTest, JsonOfAnAnswerIsTheMessage) {
@@ -249,7 +400,7 @@ TEST_F(AppTest, LargeMessagesPass) {
 
 TEST_F(AppTest, NoServerIsToldFromAFailure) {
   const std::string nowhere = "unix:" + (folder_.path() / "nobody").string();
-  for (const char* verb : {"send", "test", "validate", "describe", "providers"}) {
+  for (const char* verb : {"send", "test", "validate", "describe", "providers", "list"}) {
     EXPECT_EQ(process_.Run({verb, "--server", nowhere}), 8) << verb;
   }
   EXPECT_THAT(process_.err.str(), HasSubstr("no sendstep server answers at " + nowhere));
@@ -285,7 +436,8 @@ TEST_F(AppTest, AnUnreadableWayForASecretIsWarnedOf) {
 
 TEST_F(AppTest, WrongCommandLinesAreUsageErrors) {
   for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{}, std::vector<std::string>{"fly"},
+       {std::vector<std::string>{},
+        std::vector<std::string>{"fly"},
         std::vector<std::string>{"send", "--colour", "red"},
         std::vector<std::string>{"send", "--tls", "maybe"},
         std::vector<std::string>{"send", "--relay", "ops", "--host", "h"},
@@ -296,6 +448,15 @@ TEST_F(AppTest, WrongCommandLinesAreUsageErrors) {
         std::vector<std::string>{"send", "--server", "nowhere"},
         std::vector<std::string>{"send", "--timeout", "0"},
         std::vector<std::string>{"validate", "--depth", "deep"},
+        std::vector<std::string>{"get"},
+        std::vector<std::string>{"resolve", "run-1"},
+        std::vector<std::string>{"resolve", "--sent"},
+        std::vector<std::string>{"resolve", "run-1", "--sent", "--not-sent"},
+        std::vector<std::string>{"list", "--state", "lost"},
+        std::vector<std::string>{"list", "--since", "yesterday"},
+        std::vector<std::string>{"list", "--limit", "0"},
+        std::vector<std::string>{"list", "--limit", "10001"},
+        std::vector<std::string>{"test", "--all-or-nothing"},
         std::vector<std::string>{"inbox"}}) {
     EXPECT_EQ(process_.Run(arguments), 2) << ::testing::PrintToString(arguments);
   }

@@ -27,6 +27,7 @@ TEST(Failure, ExitCodesFollowTheOutcome) {
       {StatusCode::ABORTED, ExitCode::kTryLater},
       {StatusCode::DEADLINE_EXCEEDED, ExitCode::kTryLater},
       {StatusCode::DATA_LOSS, ExitCode::kUncertain},
+      {StatusCode::NOT_FOUND, ExitCode::kUsage},
       {StatusCode::INTERNAL, ExitCode::kUnexpected},
       {StatusCode::UNIMPLEMENTED, ExitCode::kUnexpected},
       {StatusCode::CANCELLED, ExitCode::kUnexpected},
@@ -105,6 +106,75 @@ TEST(Failure, SaysWhenToTryAgainAndWhichFieldsAreWrong) {
               "not sent", Style(false));
   EXPECT_THAT(text, HasSubstr("try again  yes, in 60.0 s\n"));
   EXPECT_THAT(text, HasSubstr("field      email.to[0].email: the domain is empty\n"));
+}
+
+std::string ExplainSend(StatusCode code, const std::string& reason, const std::string& retryable,
+                        const std::string& request_id = "run-1") {
+  plugin::Details details;
+  details.reason = reason;
+  details.metadata = {{"retryable", retryable}};
+  return Explain(FromStatus(plugin::MakeStatus(code, "m", details), Sends::kOnce), "not sent",
+                 Style(false), request_id);
+}
+
+TEST(Failure, RecipientsWhoWaitAreReachedByTheSameCommand) {
+  EXPECT_EQ(ExplainSend(StatusCode::UNAVAILABLE, "RECIPIENTS_PENDING", "true"),
+            "not sent to everyone yet: m\n"
+            "  reason      RECIPIENTS_PENDING\n"
+            "  try again   yes, later: the same command with --request-id run-1 sends to those who "
+            "wait, and to nobody twice\n"
+            "  look        sendstep get run-1\n"
+            "  request id  run-1\n");
+}
+
+TEST(Failure, ARequestInProgressIsWaitedForByTheSameCommand) {
+  const std::string text = ExplainSend(StatusCode::ABORTED, "REQUEST_IN_PROGRESS", "true");
+  EXPECT_THAT(text, HasSubstr("in progress: m\n"));
+  EXPECT_THAT(text, HasSubstr("--request-id run-1 waits for its end and gets its outcome\n"));
+  EXPECT_THAT(text, HasSubstr("  look        sendstep get run-1\n"));
+}
+
+TEST(Failure, AReusedRequestIdIsToBeLookedAtAndNotTriedAgain) {
+  const std::string text =
+      ExplainSend(StatusCode::FAILED_PRECONDITION, "REQUEST_ID_REUSED", "false");
+  EXPECT_THAT(text, HasSubstr("not sent: m\n"));
+  EXPECT_THAT(text, HasSubstr("  try again   no: the same request fails again\n"));
+  EXPECT_THAT(text, HasSubstr("  look        sendstep get run-1\n"));
+}
+
+TEST(Failure, ALedgerThatIsDownIsTriedAgainWithoutALook) {
+  const std::string text = ExplainSend(StatusCode::UNAVAILABLE, "LEDGER_UNAVAILABLE", "true");
+  EXPECT_THAT(text, HasSubstr("yes, later: the same command with --request-id run-1\n"));
+  EXPECT_THAT(text, Not(HasSubstr("sendstep get")));
+}
+
+TEST(Failure, AnUncertainEmailNamesBothWaysOut) {
+  EXPECT_EQ(ExplainSend(StatusCode::DATA_LOSS, "DELIVERY_UNCERTAIN", "uncertain", "a b"),
+            "uncertain: m\n"
+            "  reason       DELIVERY_UNCERTAIN\n"
+            "  try again    look first: it may have been sent\n"
+            "  look         sendstep get 'a b'\n"
+            "  it arrived   sendstep resolve 'a b' --sent\n"
+            "  it did not   sendstep resolve 'a b' --not-sent, then the same command with "
+            "--request-id 'a b'\n"
+            "  send anyway  the same command with --request-id 'a b' --resend-on-uncertain\n"
+            "  request id   a b\n");
+}
+
+TEST(Failure, ASendThatBrokeOffIsToBeLookedAt) {
+  const std::string text =
+      Explain(FromStatus(grpc::Status(StatusCode::UNAVAILABLE, "Socket closed"), Sends::kOnce),
+              "not sent", Style(false), "run-1");
+  EXPECT_THAT(text, HasSubstr("  look        sendstep get run-1\n"));
+  EXPECT_THAT(text, Not(HasSubstr("resolve")));
+}
+
+TEST(Failure, ATestIsNotInTheLedger) {
+  const std::string text =
+      Explain(FromStatus(grpc::Status(StatusCode::UNAVAILABLE, "Socket closed"), Sends::kYes),
+              "not tested", Style(false), "run-1");
+  EXPECT_THAT(text, HasSubstr("may have been sent; another try may send it twice\n"));
+  EXPECT_THAT(text, Not(HasSubstr("sendstep get")));
 }
 
 TEST(Failure, WordsOfAServerAreEscaped) {

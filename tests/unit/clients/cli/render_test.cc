@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 const Style kPlain(false);
 
@@ -150,6 +151,87 @@ TEST(Render, AReplayedAnswerSaysSo) {
       R"(outcome: OUTCOME_SENT dedupe: DEDUPE_REPLAYED recipients { email: "a@b.c" })");
   EXPECT_THAT(RenderSent(answer, kPlain),
               HasSubstr("sent to 1 recipient by an earlier call with this request id\n"));
+}
+
+TEST(Render, AnExecutionShowsRecipientsByTheirPlace) {
+  const auto execution = Parse<v1::Execution>(R"(
+    request_id: "run-1" state: EXECUTION_STATE_PENDING attempts: 2 created_at { seconds: 1777626000 }
+    updated_at { seconds: 1777626060 } accepted_at { seconds: 1777626030 }
+    message_id: "<m@example.com>" provider_message_id: "q1" size_bytes: 1234
+    last_reply { code: 250 enhanced_code: "2.0.0" } reason: "RECIPIENTS_PENDING"
+    recipients { status: RECIPIENT_STATUS_ACCEPTED reply { code: 250 enhanced_code: "2.1.5" } }
+    recipients { index: 1 status: RECIPIENT_STATUS_DEFERRED reply { code: 451 } }
+    recipients { index: 10 status: RECIPIENT_STATUS_OPEN }
+  )");
+  EXPECT_EQ(RenderExecution(execution, kPlain),
+            "not sent to everyone yet: to 1 of 3 recipients\n"
+            "  accepted  recipient 0   250 2.1.5\n"
+            "  deferred  recipient 1   451\n"
+            "  open      recipient 10\n"
+            "  request id     run-1\n"
+            "  attempts       2\n"
+            "  first seen     2026-05-01T09:00:00Z\n"
+            "  last change    2026-05-01T09:01:00Z\n"
+            "  accepted       2026-05-01T09:00:30Z\n"
+            "  message id     <m@example.com>\n"
+            "  provider's id  q1\n"
+            "  server said    250 2.0.0\n"
+            "  size           1234 bytes\n"
+            "  reason         RECIPIENTS_PENDING\n"
+            "  next call      sends to those who were refused for now, and to nobody twice\n");
+}
+
+TEST(Render, AnUncertainExecutionShowsTheWaysOut) {
+  const auto execution = Parse<v1::Execution>(R"(
+    request_id: "it's\033[2J" state: EXECUTION_STATE_UNCERTAIN attempts: 1 reason: "OWNER_GONE"
+    recipients { status: RECIPIENT_STATUS_UNCERTAIN }
+    recipients { index: 1 status: RECIPIENT_STATUS_REJECTED reply { code: 550 } }
+  )");
+  EXPECT_EQ(RenderExecution(execution, kPlain),
+            "uncertain: it may have been sent\n"
+            "  uncertain  recipient 0\n"
+            "  rejected   recipient 1  550\n"
+            "  request id   it's\\x1b[2J\n"
+            "  attempts     1\n"
+            "  reason       OWNER_GONE\n"
+            "  it arrived   sendstep resolve 'it'\\''s\\x1b[2J' --sent\n"
+            "  it did not   sendstep resolve 'it'\\''s\\x1b[2J' --not-sent, then the same command "
+            "with --request-id 'it'\\''s\\x1b[2J'\n"
+            "  send anyway  the same command with --request-id 'it'\\''s\\x1b[2J' "
+            "--resend-on-uncertain\n");
+}
+
+TEST(Render, EveryStateOfAnExecutionHasItsHeadline) {
+  v1::Execution execution;
+  execution.add_recipients()->set_status(v1::RECIPIENT_STATUS_ACCEPTED);
+  const std::pair<v1::ExecutionState, const char*> table[] = {
+      {v1::EXECUTION_STATE_RESERVED, "in progress: nothing of this attempt was delivered yet\n"},
+      {v1::EXECUTION_STATE_COMMITTING, "in progress: the end of the message may have been sent"},
+      {v1::EXECUTION_STATE_SENT, "sent to 1 recipient\n"},
+      {v1::EXECUTION_STATE_FAILED, "not sent: nobody has it\n"},
+      {static_cast<v1::ExecutionState>(99), "unknown state 99\n"}};
+  for (const auto& [state, headline] : table) {
+    execution.set_state(state);
+    EXPECT_THAT(RenderExecution(execution, kPlain), StartsWith(headline));
+  }
+  execution.set_state(v1::EXECUTION_STATE_SENT);
+  execution.add_recipients()->set_status(v1::RECIPIENT_STATUS_REJECTED);
+  EXPECT_THAT(RenderExecution(execution, kPlain),
+              StartsWith("partially sent: to 1 of 2 recipients\n"));
+}
+
+TEST(Render, ExecutionsAreATable) {
+  const auto answer = Parse<v1::ListExecutionsResponse>(R"(
+    executions { request_id: "run-1" state: EXECUTION_STATE_SENT attempts: 1
+                 updated_at { seconds: 1777626000 }
+                 recipients { status: RECIPIENT_STATUS_ACCEPTED } }
+    executions { request_id: "run-2" state: EXECUTION_STATE_FAILED attempts: 12
+                 updated_at { seconds: 1777626060 } reason: "AUTH_REFUSED" recipients {} }
+  )");
+  EXPECT_EQ(RenderExecutions(answer),
+            "STATE   LAST CHANGE           ATTEMPTS  ACCEPTED  REASON        REQUEST ID\n"
+            "sent    2026-05-01T09:00:00Z  1         1/1       -             run-1\n"
+            "failed  2026-05-01T09:01:00Z  12        0/1       AUTH_REFUSED  run-2\n");
 }
 
 TEST(Render, ValidationShowsSettingsAndFindings) {

@@ -123,6 +123,18 @@ context: {run_id: r1}
   EXPECT_EQ(request.context().run_id(), "r1");
 }
 
+TEST_F(RequestTest, TheStepFileMayHoldThePolicyAndTheWishToResend) {
+  Step("delivery: all_or_nothing\nresend_on_uncertain: true\n");
+  EXPECT_EQ(Build().delivery(), v1::DELIVERY_POLICY_ALL_OR_NOTHING);
+  EXPECT_TRUE(Build().resend_on_uncertain());
+  Step(R"({"delivery": "DELIVERY_POLICY_DELIVER_TO_ACCEPTED", "resendOnUncertain": false})");
+  EXPECT_EQ(Build().delivery(), v1::DELIVERY_POLICY_DELIVER_TO_ACCEPTED);
+  options_.all_or_nothing = true;
+  options_.resend_on_uncertain = true;
+  EXPECT_EQ(Build().delivery(), v1::DELIVERY_POLICY_ALL_OR_NOTHING);
+  EXPECT_TRUE(Build().resend_on_uncertain());
+}
+
 TEST_F(RequestTest, TheStepFileMayComeFromStandardInput) {
   process_.in.str(R"({"email": {"subject": "piped"}})");
   options_.step_file = "-";

@@ -49,6 +49,14 @@ TEST(Text, ClippedCutsBetweenCharacters) {
   EXPECT_EQ(Clipped("abcdef", 2), "..");
 }
 
+TEST(Text, AShellWordIsQuotedWhereItHasToBe) {
+  EXPECT_EQ(ShellWord("wf-1/run_2:3@x"), "wf-1/run_2:3@x");
+  EXPECT_EQ(ShellWord(""), "''");
+  EXPECT_EQ(ShellWord("a b"), "'a b'");
+  EXPECT_EQ(ShellWord("$(x);it's"), "'$(x);it'\\''s'");
+  EXPECT_EQ(ShellWord("a\x1b"), "'a\\x1b'");
+}
+
 TEST(Text, StyleWithoutColoursIsPlain) {
   EXPECT_EQ(Style(false).Bad("x"), "x");
   EXPECT_EQ(Style(true).Bad("x"), "\x1b[31mx\x1b[0m");

@@ -119,6 +119,7 @@ class Operations(unittest.TestCase):
             waiting.connect_ex(listener.getsockname())
         server = self.start("--drain-timeout", "2s")
         call = server.call_in_background("Execute", {
+            "request_id": "stopped-1",
             "config": {"smtp": {"host": "127.0.0.1", "port": listener.getsockname()[1]}},
             "email": letter("bob@example.org")})
         support.until(lambda: self.in_flight(server) == 1, "the call")

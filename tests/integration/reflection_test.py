@@ -14,7 +14,8 @@ import support
 # Frames and flags of HTTP/2 (RFC 9113 6).
 DATA, HEADERS, SETTINGS = 0, 1, 4
 END_STREAM, END_HEADERS = 1, 4
-METHODS = ["Describe", "Execute", "GetExecution", "TestSend", "ValidateConfig"]
+METHODS = ["Describe", "Execute", "GetExecution", "ListExecutions", "ResolveExecution", "TestSend",
+           "ValidateConfig"]
 
 
 def raw_call(address, method, message, timeout):
@@ -94,7 +95,8 @@ class Reflection(unittest.TestCase):
         self.assertIn(b"Subject: By reflection", inbox.wait_for(answer["message_id"]))
 
     def test_status_details_are_readable(self):
-        ran = support.grpcurl("-format-error", "-d", '{"email": {"subject": "No recipient"}}',
+        request = {"request_id": "reflection-2", "email": {"subject": "No recipient"}}
+        ran = support.grpcurl("-format-error", "-d", json.dumps(request),
                               self.server.address, f"{support.SERVICE}/Execute")
         status = json.loads(ran.err)
         self.assertEqual("INVALID_ARGUMENT", support.CODES[status["code"]])

@@ -31,6 +31,10 @@ struct SendCommand {
   std::vector<std::string> recipient_names;
   // The engine's key; empty: none.
   std::string request_id;
+  // Sent to everyone or to nobody.
+  bool all_or_nothing = false;
+  // Also where an earlier attempt may have been delivered.
+  bool resend_on_uncertain = false;
 };
 
 // A checked value, or what is wrong with it; warnings may accompany a good one.

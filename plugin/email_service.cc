@@ -9,6 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "plugin/account.h"
 #include "plugin/describe.h"
+#include "plugin/execution_mapping.h"
+#include "plugin/executions.h"
+#include "plugin/fingerprint.h"
+#include "plugin/ledger/clock.h"
 #include "plugin/limits.h"
 #include "plugin/logging.h"
 #include "plugin/message_id.h"
@@ -27,6 +31,8 @@ using providers::Finding;
 
 // No caller is authenticated yet: all are one tenant.
 constexpr std::string_view kTenant = "default";
+constexpr std::string_view kExecute = "execute";  // the ledger's space, and the Message-IDs'
+constexpr std::string_view kTest = "test";
 
 AccountCatalog CatalogOf(const Dependencies& deps) {
   return {deps.registry, deps.relays, deps.sandbox, deps.ehlo_name};
@@ -99,11 +105,21 @@ class RequestRecord {
                : error.cause == base::Cause::kCancelled          ? "cancelled"
                                                                  : "failed";
     reason_ = explained.reason;
+    AddError(error);
+  }
+  void AddError(const base::Error& error) {
     Add("stage", base::StageName(error.stage));
     AddGiven("detail", error.detail);
     if (!error.reply) return;
     Add("smtp_code", error.reply->code);
     AddGiven("enhanced_code", error.reply->enhanced_code);
+  }
+  // A status that is not OK.
+  void Failed(const grpc::Status& status) {
+    outcome_ = status.error_code() == grpc::StatusCode::DATA_LOSS   ? "uncertain"
+               : status.error_code() == grpc::StatusCode::CANCELLED ? "cancelled"
+                                                                    : "failed";
+    if (const auto details = ParseDetails(status)) reason_ = details->reason;
   }
   void Done(std::string outcome) { outcome_ = std::move(outcome); }
 
@@ -151,7 +167,7 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, grpc::Sta
   return reactor;
 }
 
-// A send as both methods see it.
+// A send that the ledger has nothing to do with.
 struct Sending {
   std::string message_id;
   Timeline timeline;
@@ -163,11 +179,12 @@ asio::awaitable<void> Send(const Dependencies& deps, const SendCommand& command,
                            Sending& sending) {
   record.AddAccount(command.account);
   record.Add("recipients", command.envelope.recipients.size());
-  sending.message_id = MakeMessageId(deps.message_id_key, space, kTenant, command.request_id,
+  sending.message_id = MakeMessageId(deps.key, space, kTenant, command.request_id,
                                      command.message.from.address.domain());
   record.Add("message_id", sending.message_id);
-  sending.result =
-      co_await SendEmail(command, sending.message_id, deadline, *deps.mailer, sending.timeline);
+  const smtp::SendOptions options{command.all_or_nothing, nullptr};
+  sending.result = co_await SendEmail(command, command.envelope, options, sending.message_id,
+                                      deadline, *deps.mailer, sending.timeline);
   if (!sending.result) co_return;
   const smtp::DeliveryReport& report = sending.result->report;
   deps.metrics->BytesSent(report.message_bytes);
@@ -177,8 +194,51 @@ asio::awaitable<void> Send(const Dependencies& deps, const SendCommand& command,
   record.Add("smtp_code", report.final_reply.code);
 }
 
+v1::ExecuteResponse ResponseOf(const Checked<SendCommand>& command, const Sending& sending) {
+  const smtp::DeliveryReport& report = sending.result->report;
+  const providers::Profile& profile = *command.value.account.resolved.profile;
+  return SentResponse(command.value,
+                      {report.recipients, report.final_reply, sending.message_id,
+                       providers::ProviderMessageId(profile, report.final_reply),
+                       report.message_bytes, sending.result->accepted_at, sending.timeline.tls()},
+                      v1::DEDUPE_NONE, command.findings);
+}
+
 Sending NewSending(const Dependencies& deps, bool keep_transcript) {
   return {{}, Timeline(deps.metrics, keep_transcript), base::Error{}};
+}
+
+ledger::Key KeyOf(const std::string& request_id) {
+  return {std::string(kExecute), std::string(kTenant), request_id};
+}
+
+// At most once.
+asio::awaitable<grpc::Status> ExecuteOnce(const Dependencies& deps, base::Deadline deadline,
+                                          Checked<SendCommand> command, RequestRecord& record,
+                                          v1::ExecuteResponse& response) {
+  const auto request = std::make_shared<ExecutionRequest>();
+  request->command = std::move(command.value);
+  request->command.account.resolved.settings.timeouts.data_done = deps.reply_wait;
+  request->key = KeyOf(request->command.request_id);
+  request->fingerprint = Fingerprint(deps.key, request->command);
+  request->message_id = MakeMessageId(deps.key, kExecute, kTenant, request->command.request_id,
+                                      request->command.message.from.address.domain());
+  record.AddAccount(request->command.account);
+  record.Add("recipients", request->command.envelope.recipients.size());
+  record.Add("message_id", request->message_id);
+  const std::shared_ptr<const Executed> executed =
+      co_await deps.executions->Execute(request, deadline);
+  const grpc::Status status = ExecutedStatus(*request, *executed, command.findings, response);
+  if (executed->error) record.AddError(*executed->error);
+  if (!status.ok()) {
+    record.Failed(status);
+    co_return status;
+  }
+  record.Done(response.outcome() == v1::OUTCOME_SENT ? "sent" : "partially_sent");
+  record.Add("bytes", response.size_bytes());
+  record.Add("smtp_code", response.final_reply().code());
+  record.Add("dedupe", response.dedupe() == v1::DEDUPE_REPLAYED ? "replayed" : "first");
+  co_return status;
 }
 
 asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadline deadline,
@@ -189,13 +249,16 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  const Checked<SendCommand> command = MapExecute(request, CatalogOf(deps));
+  Checked<SendCommand> command = MapExecute(request, CatalogOf(deps), deps.request_id_required);
   if (!command.ok()) {
     record.Refused(command.findings);
     co_return FindingsStatus(command.findings);
   }
+  if (deps.executions != nullptr && !command.value.request_id.empty()) {
+    co_return co_await ExecuteOnce(deps, deadline, std::move(command), record, response);
+  }
   Sending sending = NewSending(deps, /*keep_transcript=*/false);
-  co_await Send(deps, command.value, "execute", deadline, record, sending);
+  co_await Send(deps, command.value, kExecute, deadline, record, sending);
   if (!sending.result) {
     const base::Error& error = sending.result.error();
     const providers::Explained explained =
@@ -203,8 +266,7 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
     record.Failed(error, explained);
     co_return ErrorStatus(error, explained, command.value.recipient_names, sending.message_id);
   }
-  response = SentResponse(command.value, *sending.result, sending.message_id, sending.timeline,
-                          command.findings);
+  response = ResponseOf(command, sending);
   co_return grpc::Status::OK;
 }
 
@@ -230,7 +292,7 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
   }
   const Account& account = command.value.account;
   Sending sending = NewSending(deps, /*keep_transcript=*/true);
-  co_await Send(deps, command.value, "test", deadline, record, sending);
+  co_await Send(deps, command.value, kTest, deadline, record, sending);
   for (const Finding& finding : command.findings)
     *response.add_diagnostics() = ToDiagnostic(finding);
   AddChecks(sending.timeline, base::Stage::kData,
@@ -252,8 +314,7 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
   }
   response.set_accepted(true);
   AddRecipients(sending.result->report, *response.mutable_checks());
-  *response.mutable_result() = SentResponse(command.value, *sending.result, sending.message_id,
-                                            sending.timeline, command.findings);
+  *response.mutable_result() = ResponseOf(command, sending);
   const bool all = response.result().outcome() == v1::OUTCOME_SENT;
   response.set_verdict(absl::StrCat(account.resolved.settings.host, " accepted the email for ",
                                     all ? "every recipient." : "some of the recipients."));
@@ -301,6 +362,76 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
     *response.mutable_failure() =
         ToFailure(checked.error(), explained, value.recipient_names, /*message_id=*/"");
   }
+  co_return grpc::Status::OK;
+}
+
+grpc::Status NoLedger() {
+  return SimpleStatus(grpc::StatusCode::UNIMPLEMENTED, "NO_LEDGER", providers::Fault::kPlugin,
+                      "false", "This server keeps no ledger of request ids.",
+                      "Keep the answer of Execute.");
+}
+
+// What is asked of the ledger: `run(record)` in the frame that all these methods share.
+template <class Run>
+asio::awaitable<grpc::Status> AskLedger(const Dependencies& deps, std::string method,
+                                        std::string request_id, Run run) {
+  RequestRecord record(std::move(method), {}, request_id, deps.metrics);
+  grpc::Status status = NoLedger();
+  if (deps.ledger != nullptr) status = co_await run();
+  if (status.ok()) {
+    record.Done("ok");
+  } else {
+    record.Failed(status);
+  }
+  co_return status;
+}
+
+grpc::Status LedgerFailed(const absl::Status& status) {
+  Log(Level::kError, "ledger_failed", {{"doing", "ask"}, {"detail", std::string(status.message())}});
+  return LedgerUnavailable();
+}
+
+asio::awaitable<grpc::Status> RunGet(const Dependencies& deps,
+                                     const v1::GetExecutionRequest& request,
+                                     v1::GetExecutionResponse& response) {
+  const Checked<std::string> id = MapGet(request);
+  if (!id.ok()) co_return FindingsStatus(id.findings);
+  const auto found = co_await deps.ledger->Read(KeyOf(id.value));
+  if (!found.ok()) co_return LedgerFailed(found.status());
+  if (!*found) co_return ExecutionNotFound(id.value);
+  *response.mutable_execution() = ToExecution(id.value, **found);
+  co_return grpc::Status::OK;
+}
+
+asio::awaitable<grpc::Status> RunResolve(const Dependencies& deps,
+                                         const v1::ResolveExecutionRequest& request,
+                                         v1::ResolveExecutionResponse& response) {
+  const Checked<ResolveCommand> command = MapResolve(request);
+  if (!command.ok()) co_return FindingsStatus(command.findings);
+  const std::string& id = command.value.request_id;
+  std::optional<ledger::Execution> found, resolved;
+  const ledger::Store::Change change = [&](const ledger::Execution* known) {
+    found = known == nullptr ? std::nullopt : std::optional(*known);
+    resolved = found ? ledger::Resolve(*found, command.value.sent, ledger::Now()) : std::nullopt;
+    return resolved;
+  };
+  const absl::Status status = co_await deps.ledger->Update(KeyOf(id), change);
+  if (!status.ok()) co_return LedgerFailed(status);
+  if (!found) co_return ExecutionNotFound(id);
+  if (!resolved) co_return NotUncertain(id, *found);
+  Log(Level::kInfo, "resolved", {{"request_id", id}, {"sent", command.value.sent}});
+  *response.mutable_execution() = ToExecution(id, *resolved);
+  co_return grpc::Status::OK;
+}
+
+asio::awaitable<grpc::Status> RunList(const Dependencies& deps,
+                                      const v1::ListExecutionsRequest& request,
+                                      v1::ListExecutionsResponse& response) {
+  const Checked<ledger::Query> query = MapList(request, kExecute, kTenant);
+  if (!query.ok()) co_return FindingsStatus(query.findings);
+  const auto entries = co_await deps.ledger->List(query.value);
+  if (!entries.ok()) co_return LedgerFailed(entries.status());
+  response = ToPage(query.value, *entries);
   co_return grpc::Status::OK;
 }
 
@@ -354,15 +485,40 @@ grpc::ServerUnaryReactor* EmailService::TestSend(grpc::CallbackServerContext* co
       InternalError);
 }
 
-grpc::ServerUnaryReactor* EmailService::GetExecution(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* EmailService::GetExecution(grpc::CallbackServerContext* /*context*/,
                                                      const v1::GetExecutionRequest* request,
-                                                     v1::GetExecutionResponse* /*response*/) {
-  RequestRecord record("GetExecution", {}, request->request_id(), deps_.metrics);
-  record.Refused("NO_LEDGER");
-  return Answer(
-      context,
-      SimpleStatus(grpc::StatusCode::UNIMPLEMENTED, "NO_LEDGER", providers::Fault::kPlugin, "false",
-                   "This server keeps no ledger of request ids.", "Keep the answer of Execute."));
+                                                     v1::GetExecutionResponse* response) {
+  return RpcCall::Start(
+      deps_.executor, *deps_.open_calls,
+      [this, request, response] {
+        auto run = [this, request, response] { return RunGet(deps_, *request, *response); };
+        return AskLedger(deps_, "GetExecution", request->request_id(), run);
+      },
+      InternalError);
+}
+
+grpc::ServerUnaryReactor* EmailService::ResolveExecution(grpc::CallbackServerContext* /*context*/,
+                                                         const v1::ResolveExecutionRequest* request,
+                                                         v1::ResolveExecutionResponse* response) {
+  return RpcCall::Start(
+      deps_.executor, *deps_.open_calls,
+      [this, request, response] {
+        auto run = [this, request, response] { return RunResolve(deps_, *request, *response); };
+        return AskLedger(deps_, "ResolveExecution", request->request_id(), run);
+      },
+      InternalError);
+}
+
+grpc::ServerUnaryReactor* EmailService::ListExecutions(grpc::CallbackServerContext* /*context*/,
+                                                       const v1::ListExecutionsRequest* request,
+                                                       v1::ListExecutionsResponse* response) {
+  return RpcCall::Start(
+      deps_.executor, *deps_.open_calls,
+      [this, request, response] {
+        auto run = [this, request, response] { return RunList(deps_, *request, *response); };
+        return AskLedger(deps_, "ListExecutions", "", run);
+      },
+      InternalError);
 }
 
 }  // namespace sendstep::plugin

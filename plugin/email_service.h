@@ -1,5 +1,6 @@
 // The gRPC service: each method starts one coroutine on an Asio strand and answers when it ends.
-// What a method does is in send_email.h, describe.h and the mapping files; this file is the door.
+// What a method does is in executions.h, send_email.h, describe.h and the mapping files; this file
+// is the door.
 //
 // Threads: gRPC calls in from its own threads, which never block here; coroutines run on
 // `executor`. Lifetime: everything in Dependencies outlives the service; the service outlives the
@@ -9,7 +10,10 @@
 
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 
+#include "plugin/executions.h"
+#include "plugin/ledger/store.h"
 #include "plugin/metrics.h"
 #include "plugin/relays.h"
 #include "protos/sendstep/v1/email_action.grpc.pb.h"
@@ -27,9 +31,13 @@ struct Dependencies {
   net::Mailer* mailer = nullptr;
   const providers::Sandbox* sandbox = nullptr;  // null: none
   Metrics* metrics = nullptr;
+  ledger::Store* ledger = nullptr;  // null: none, and `executions` too
+  Executions* executions = nullptr;
+  bool request_id_required = false;
+  std::chrono::seconds reply_wait{600};    // for the answer to the end of a message, with a ledger
   std::atomic<int>* open_calls = nullptr;  // those that gRPC is not through with
   std::string ehlo_name;                   // the operator's; empty: none
-  base::Secret message_id_key;             // 32 bytes
+  base::Secret key;                        // of Message-IDs and fingerprints; 32 bytes
 };
 
 class EmailService final : public v1::EmailAction::CallbackService {
@@ -51,6 +59,12 @@ class EmailService final : public v1::EmailAction::CallbackService {
   grpc::ServerUnaryReactor* GetExecution(grpc::CallbackServerContext* context,
                                          const v1::GetExecutionRequest* request,
                                          v1::GetExecutionResponse* response) override;
+  grpc::ServerUnaryReactor* ResolveExecution(grpc::CallbackServerContext* context,
+                                             const v1::ResolveExecutionRequest* request,
+                                             v1::ResolveExecutionResponse* response) override;
+  grpc::ServerUnaryReactor* ListExecutions(grpc::CallbackServerContext* context,
+                                           const v1::ListExecutionsRequest* request,
+                                           v1::ListExecutionsResponse* response) override;
 
  private:
   Dependencies deps_;

@@ -1,25 +1,16 @@
 #include "plugin/message_id.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include <stdexcept>
-#include <vector>
 
 #include "absl/strings/escaping.h"
+#include "plugin/keyed_digest.h"
 
 namespace sendstep::plugin {
 namespace {
 
 constexpr size_t kIdBytes = 16;
-
-// Length before each part: no two triples give the same bytes.
-void AppendPart(std::string& out, std::string_view part) {
-  out += std::to_string(part.size());
-  out += ':';
-  out += part;
-}
 
 }  // namespace
 
@@ -37,15 +28,8 @@ std::string MakeMessageId(const base::Secret& key, std::string_view space, std::
   if (request_id.empty()) {
     id = RandomHex(kIdBytes);
   } else {
-    std::string input;
-    AppendPart(input, space);
-    AppendPart(input, tenant);
-    AppendPart(input, request_id);
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int size = 0;
-    HMAC(EVP_sha256(), key.Reveal().data(), static_cast<int>(key.Reveal().size()),
-         reinterpret_cast<const unsigned char*>(input.data()), input.size(), digest, &size);
-    id = absl::BytesToHexString(absl::string_view(reinterpret_cast<char*>(digest), kIdBytes));
+    const std::string_view parts[] = {tenant, request_id};
+    id = absl::BytesToHexString(KeyedDigest(key, space, parts).substr(0, kIdBytes));
   }
   return "<" + id + "@" + std::string(domain) + ">";
 }

@@ -21,17 +21,6 @@ Finding Wrong(std::string field, std::string reason, std::string message) {
   return {Severity::kError, std::move(field), std::move(reason), std::move(message), {}, {}};
 }
 
-void CheckRequestId(const std::string& id, std::vector<Finding>& findings) {
-  if (id.size() > kMaxRequestIdBytes) {
-    findings.push_back(Wrong("request_id", "LIMIT_EXCEEDED",
-                             absl::StrCat("Longer than ", kMaxRequestIdBytes, " bytes.")));
-  }
-  if (!std::ranges::all_of(id, [](char c) { return c > ' ' && c < 0x7f; })) {
-    findings.push_back(
-        Wrong("request_id", "FIELD_INVALID", "Only printable ASCII without blanks."));
-  }
-}
-
 void CheckSize(const google::protobuf::Message& request, std::vector<Finding>& findings) {
   const size_t bytes = request.ByteSizeLong();
   if (bytes <= kMaxRequestBytes) return;
@@ -54,12 +43,12 @@ void CheckContext(const v1::Context& context, std::vector<Finding>& findings) {
 }
 
 Checked<SendCommand> MapSend(const v1::Config& config, const v1::Email& email,
-                             const std::string& request_id, const v1::Context& context,
-                             const AccountCatalog& catalog) {
+                             const std::string& request_id, bool id_required,
+                             const v1::Context& context, const AccountCatalog& catalog) {
   Checked<SendCommand> result;
   std::vector<Finding>& findings = result.findings;
   SendCommand& command = result.value;
-  CheckRequestId(request_id, findings);
+  CheckRequestId(request_id, id_required, findings);
   CheckContext(context, findings);
   command.request_id = request_id;
 
@@ -95,10 +84,37 @@ Checked<SendCommand> MapSend(const v1::Config& config, const v1::Email& email,
 
 }  // namespace
 
-Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog) {
-  Checked<SendCommand> result =
-      MapSend(request.config(), request.email(), request.request_id(), request.context(), catalog);
+void CheckRequestId(const std::string& id, bool required, std::vector<Finding>& findings) {
+  if (id.empty() && required) {
+    findings.push_back(
+        {Severity::kError,
+         "request_id",
+         "REQUEST_ID_REQUIRED",
+         "Missing: without it a retry would send the email again.",
+         "Give each email an id of its own that is the same in every retry, such as the ids of "
+         "workflow, run and step together.",
+         {}});
+  }
+  if (id.size() > kMaxRequestIdBytes) {
+    findings.push_back(Wrong("request_id", "LIMIT_EXCEEDED",
+                             absl::StrCat("Longer than ", kMaxRequestIdBytes, " bytes.")));
+  }
+  if (!std::ranges::all_of(id, [](char c) { return c > ' ' && c < 0x7f; })) {
+    findings.push_back(
+        Wrong("request_id", "FIELD_INVALID", "Only printable ASCII without blanks."));
+  }
+}
+
+Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog,
+                                bool request_id_required) {
+  Checked<SendCommand> result = MapSend(request.config(), request.email(), request.request_id(),
+                                        request_id_required, request.context(), catalog);
   CheckSize(request, result.findings);
+  if (!v1::DeliveryPolicy_IsValid(request.delivery())) {
+    result.findings.push_back(Wrong("delivery", "FIELD_INVALID", "No such policy."));
+  }
+  result.value.all_or_nothing = request.delivery() == v1::DELIVERY_POLICY_ALL_OR_NOTHING;
+  result.value.resend_on_uncertain = request.resend_on_uncertain();
   return result;
 }
 
@@ -116,8 +132,8 @@ Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request,
     email.clear_bcc();
     *email.mutable_to() = request.to();
   }
-  Checked<SendCommand> result =
-      MapSend(request.config(), email, request.request_id(), request.context(), catalog);
+  Checked<SendCommand> result = MapSend(request.config(), email, request.request_id(),
+                                        /*id_required=*/false, request.context(), catalog);
   CheckSize(request, result.findings);
   const int named =
       request.email().to_size() + request.email().cc_size() + request.email().bcc_size();

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "plugin/account.h"
 #include "plugin/command.h"
@@ -12,7 +13,8 @@
 
 namespace sendstep::plugin {
 
-Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog);
+Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog,
+                                bool request_id_required);
 
 // The email's recipients give way to `to`; without a body the test message's is sent.
 Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request, const AccountCatalog& catalog);
@@ -28,6 +30,10 @@ struct ValidateCommand {
 };
 Checked<ValidateCommand> MapValidate(const v1::ValidateConfigRequest& request,
                                      const AccountCatalog& catalog);
+
+// At most kMaxRequestIdBytes of printable ASCII without blanks.
+void CheckRequestId(const std::string& id, bool required,
+                    std::vector<providers::Finding>& findings);
 
 // The test message, as an email: what the reader should know about why it came.
 v1::Email TestEmail();

@@ -24,9 +24,9 @@ constexpr std::chrono::seconds kSimpleRetry{1};
 constexpr std::string_view kTooLarge = "MESSAGE_TOO_LARGE";
 
 bool IsServerState(const std::string& reason) {
-  static constexpr std::array<std::string_view, 5> kReasons = {"RELAY_UNKNOWN", "NO_DEFAULT_RELAY",
-                                                               "SENDER_NOT_ALLOWED", "SANDBOX_OFF",
-                                                               "SECRET_UNAVAILABLE"};
+  static constexpr std::array<std::string_view, 6> kReasons = {
+      "RELAY_UNKNOWN", "NO_DEFAULT_RELAY",   "SENDER_NOT_ALLOWED",
+      "SANDBOX_OFF",   "SECRET_UNAVAILABLE", "REQUEST_ID_REUSED"};
   return std::ranges::find(kReasons, reason) != kReasons.end();
 }
 
@@ -83,14 +83,6 @@ grpc::StatusCode CodeOf(const base::Error& error, const providers::Explained& ex
   return grpc::StatusCode::UNAVAILABLE;
 }
 
-v1::SmtpReply ToReply(const base::Reply& reply) {
-  v1::SmtpReply out;
-  out.set_code(static_cast<uint32_t>(reply.code));
-  out.set_enhanced_code(reply.enhanced_code);
-  out.set_text(reply.Text());
-  return out;
-}
-
 v1::TlsInfo ToTlsInfo(const smtp::TlsInfo& info) {
   v1::TlsInfo out;
   out.set_version(info.version);
@@ -98,17 +90,6 @@ v1::TlsInfo ToTlsInfo(const smtp::TlsInfo& info) {
   out.set_subject(info.subject);
   *out.mutable_expires_at() =
       TimeUtil::SecondsToTimestamp(std::chrono::system_clock::to_time_t(info.not_after));
-  return out;
-}
-
-v1::RecipientResult ToRecipient(const base::RecipientOutcome& outcome,
-                                const std::vector<std::string>& names) {
-  v1::RecipientResult out;
-  if (outcome.index < names.size()) out.set_email(names[outcome.index]);
-  out.set_status(outcome.accepted            ? v1::RECIPIENT_STATUS_ACCEPTED
-                 : outcome.reply.Transient() ? v1::RECIPIENT_STATUS_DEFERRED
-                                             : v1::RECIPIENT_STATUS_REJECTED);
-  *out.mutable_reply() = ToReply(outcome.reply);
   return out;
 }
 
@@ -122,7 +103,7 @@ std::string RecipientsLine(const base::Error& error, const std::vector<std::stri
   for (const base::RecipientOutcome& outcome : error.recipients) {
     if (outcome.index >= names.size()) continue;
     absl::StrAppend(&line, line.empty() ? "" : "; ", names[outcome.index], ": ",
-                    ReplyLine(outcome.reply));
+                    outcome.reply.code == 0 ? "has the email" : ReplyLine(outcome.reply));
     if (line.size() > kMaxRecipientsInStatus)
       return std::string(base::Cut(line, kMaxRecipientsInStatus)) + " ...";
   }
@@ -145,6 +126,26 @@ v1::Check ToCheck(const Timeline::Entry& entry, const Timeline& timeline) {
 }
 
 }  // namespace
+
+v1::SmtpReply ToReply(const base::Reply& reply) {
+  v1::SmtpReply out;
+  out.set_code(static_cast<uint32_t>(reply.code));
+  out.set_enhanced_code(reply.enhanced_code);
+  out.set_text(reply.Text());
+  return out;
+}
+
+v1::RecipientResult ToRecipient(const base::RecipientOutcome& outcome,
+                                const std::vector<std::string>& recipient_names) {
+  v1::RecipientResult out;
+  out.set_index(static_cast<uint32_t>(outcome.index));
+  if (outcome.index < recipient_names.size()) out.set_email(recipient_names[outcome.index]);
+  out.set_status(outcome.accepted            ? v1::RECIPIENT_STATUS_ACCEPTED
+                 : outcome.reply.Transient() ? v1::RECIPIENT_STATUS_DEFERRED
+                                             : v1::RECIPIENT_STATUS_REJECTED);
+  if (outcome.reply.code != 0) *out.mutable_reply() = ToReply(outcome.reply);
+  return out;
+}
 
 v1::Reason ReasonOf(const std::string& name) {
   v1::Reason reason = v1::REASON_UNSPECIFIED;
@@ -266,28 +267,27 @@ grpc::Status SimpleStatus(grpc::StatusCode code, const std::string& reason, prov
   return MakeStatus(code, absl::StrCat(message, " ", what_to_do), details);
 }
 
-v1::ExecuteResponse SentResponse(const SendCommand& command, const SentEmail& sent,
-                                 const std::string& message_id, const Timeline& timeline,
-                                 const std::vector<Finding>& findings) {
+v1::ExecuteResponse SentResponse(const SendCommand& command, const Delivered& delivered,
+                                 v1::Dedupe dedupe, const std::vector<Finding>& findings) {
   v1::ExecuteResponse out;
-  const bool all = std::ranges::all_of(sent.report.recipients, &base::RecipientOutcome::accepted);
+  const bool all = std::ranges::all_of(delivered.recipients, &base::RecipientOutcome::accepted);
   out.set_outcome(all ? v1::OUTCOME_SENT : v1::OUTCOME_PARTIALLY_SENT);
   out.set_request_id(command.request_id);
-  out.set_dedupe(v1::DEDUPE_NONE);
-  out.set_message_id(message_id);
-  out.set_provider_message_id(
-      providers::ProviderMessageId(*command.account.resolved.profile, sent.report.final_reply));
+  out.set_dedupe(dedupe);
+  out.set_message_id(delivered.message_id);
+  out.set_provider_message_id(delivered.provider_message_id);
   out.mutable_from_used()->set_email(command.message.from.address.Spec());
   out.mutable_from_used()->set_name(command.message.from.name);
-  for (const base::RecipientOutcome& outcome : sent.report.recipients) {
+  for (const base::RecipientOutcome& outcome : delivered.recipients) {
     *out.add_recipients() = ToRecipient(outcome, command.recipient_names);
   }
-  *out.mutable_final_reply() = ToReply(sent.report.final_reply);
-  out.set_size_bytes(sent.report.message_bytes);
-  *out.mutable_accepted_at() = TimeUtil::MillisecondsToTimestamp(
-      std::chrono::duration_cast<std::chrono::milliseconds>(sent.accepted_at.time_since_epoch())
-          .count());
-  if (timeline.tls()) *out.mutable_tls() = ToTlsInfo(*timeline.tls());
+  if (delivered.final_reply.code != 0) *out.mutable_final_reply() = ToReply(delivered.final_reply);
+  out.set_size_bytes(delivered.message_bytes);
+  *out.mutable_accepted_at() =
+      TimeUtil::MillisecondsToTimestamp(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                            delivered.accepted_at.time_since_epoch())
+                                            .count());
+  if (delivered.tls) *out.mutable_tls() = ToTlsInfo(*delivered.tls);
   for (const Finding& finding : findings) *out.add_warnings() = ToDiagnostic(finding);
   return out;
 }
@@ -309,7 +309,13 @@ v1::Failure ToFailure(const base::Error& error, const providers::Explained& expl
   out.set_doc_url(explained.doc_url);
   out.set_message_id(message_id);
   for (const base::RecipientOutcome& outcome : error.recipients) {
-    *out.add_recipients() = ToRecipient(outcome, recipient_names);
+    v1::RecipientResult& result = *(out.add_recipients()) = ToRecipient(outcome, recipient_names);
+    // Nobody has the message for certain, whatever was said of the recipient.
+    if (outcome.accepted) {
+      result.set_status(error.error_class == base::ErrorClass::kUncertain
+                            ? v1::RECIPIENT_STATUS_UNCERTAIN
+                            : v1::RECIPIENT_STATUS_OPEN);
+    }
   }
   return out;
 }

@@ -4,15 +4,19 @@
 
 #include <grpcpp/support/status.h>
 
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "plugin/command.h"
-#include "plugin/send_email.h"
 #include "plugin/timeline.h"
 #include "protos/sendstep/v1/email_action.pb.h"
 #include "providers/explain.h"
 #include "transport/base/error.h"
+#include "transport/smtp/envelope.h"
+#include "transport/smtp/stream.h"
 
 namespace sendstep::plugin {
 
@@ -37,8 +41,19 @@ grpc::Status SimpleStatus(grpc::StatusCode code, const std::string& reason, prov
                           const std::string& retryable, const std::string& message,
                           const std::string& what_to_do);
 
-v1::ExecuteResponse SentResponse(const SendCommand& command, const SentEmail& sent,
-                                 const std::string& message_id, const Timeline& timeline,
+// An email that a provider took, for one recipient at least.
+struct Delivered {
+  std::vector<base::RecipientOutcome> recipients;
+  base::Reply final_reply;
+  std::string message_id;
+  std::string provider_message_id;
+  uint64_t message_bytes = 0;
+  std::chrono::system_clock::time_point accepted_at;
+  std::optional<smtp::TlsInfo> tls;
+};
+
+v1::ExecuteResponse SentResponse(const SendCommand& command, const Delivered& delivered,
+                                 v1::Dedupe dedupe,
                                  const std::vector<providers::Finding>& findings);
 
 // `message_id`: empty where none was made.
@@ -62,6 +77,11 @@ void AddRecipients(const smtp::DeliveryReport& report,
 void AddRefusedRecipients(const smtp::DeliveryReport& report,
                           const std::vector<std::string>& recipient_names,
                           google::protobuf::RepeatedPtrField<v1::Diagnostic>& out);
+
+// A reply that was not kept, code 0, is left unset.
+v1::RecipientResult ToRecipient(const base::RecipientOutcome& outcome,
+                                const std::vector<std::string>& recipient_names);
+v1::SmtpReply ToReply(const base::Reply& reply);
 
 // Names of the contract for what the layers below call otherwise.
 v1::Reason ReasonOf(const std::string& name);

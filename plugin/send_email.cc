@@ -19,15 +19,14 @@ size_t MessageLimit(const SendCommand& command) {
 
 }  // namespace
 
-boost::asio::awaitable<base::Result<SentEmail>> SendEmail(const SendCommand& command,
-                                                          std::string message_id,
-                                                          base::Deadline deadline,
-                                                          net::Mailer& mailer, Timeline& timeline) {
-  mime::ComposeOptions options;
-  options.date = std::chrono::system_clock::now();
-  options.message_id = std::move(message_id);
-  options.boundary_seed = RandomHex(16);
-  const auto composed = mime::Compose(command.message, options);
+boost::asio::awaitable<base::Result<SentEmail>> SendEmail(
+    const SendCommand& command, const smtp::Envelope& envelope, const smtp::SendOptions& options,
+    std::string message_id, base::Deadline deadline, net::Mailer& mailer, Timeline& timeline) {
+  mime::ComposeOptions compose;
+  compose.date = std::chrono::system_clock::now();
+  compose.message_id = std::move(message_id);
+  compose.boundary_seed = RandomHex(16);
+  const auto composed = mime::Compose(command.message, compose);
   if (!composed) {
     timeline.Failed(composed.error());
     co_return composed.error();
@@ -40,8 +39,8 @@ boost::asio::awaitable<base::Result<SentEmail>> SendEmail(const SendCommand& com
     timeline.Failed(error);
     co_return error;
   }
-  auto report = co_await mailer.Send(command.account.resolved.settings, command.envelope,
-                                     composed->bytes, {}, deadline, timeline);
+  auto report = co_await mailer.Send(command.account.resolved.settings, envelope, composed->bytes,
+                                     options, deadline, timeline);
   if (!report) co_return report.error();
   SentEmail sent{std::move(*report), std::chrono::system_clock::now()};
   co_return sent;

@@ -22,13 +22,12 @@ struct SentEmail {
   std::chrono::system_clock::time_point accepted_at;
 };
 
-// Runs on a strand. `command`, `mailer` and `timeline` outlive the call. Errors are the mailer's,
-// and Stage::kConfig where the message cannot be composed or is larger than the server or provider
-// takes.
-boost::asio::awaitable<base::Result<SentEmail>> SendEmail(const SendCommand& command,
-                                                          std::string message_id,
-                                                          base::Deadline deadline,
-                                                          net::Mailer& mailer, Timeline& timeline);
+// To those of `envelope`, which may be some of the command's. Runs on a strand. All references and
+// what `options` points to outlive the call. Errors are the mailer's, and Stage::kConfig where the
+// message cannot be composed or is larger than the server or provider takes.
+boost::asio::awaitable<base::Result<SentEmail>> SendEmail(
+    const SendCommand& command, const smtp::Envelope& envelope, const smtp::SendOptions& options,
+    std::string message_id, base::Deadline deadline, net::Mailer& mailer, Timeline& timeline);
 
 }  // namespace sendstep::plugin
 

@@ -25,10 +25,13 @@
 #include "grpc/health/v1/health.pb.h"
 #include "plugin/account.h"
 #include "plugin/email_service.h"
+#include "plugin/executions.h"
 #include "plugin/http_listener.h"
 #include "plugin/key_file.h"
+#include "plugin/ledger_keeper.h"
 #include "plugin/limits.h"
 #include "plugin/logging.h"
+#include "plugin/message_id.h"
 #include "plugin/metrics.h"
 #include "plugin/relays.h"
 #include "providers/registry.h"
@@ -221,11 +224,26 @@ class Server::Impl {
         !status.ok()) {
       return status;
     }
-    service_.emplace(Dependencies{workers_.executor(), &*registry_, &relays_, &mailer_,
-                                  sandbox_.get(), &metrics_, &open_calls_, config_.ehlo_name,
-                                  *std::move(key)});
+    if (absl::Status status = OpenLedger(*key); !status.ok()) return status;
+    Dependencies dependencies;
+    dependencies.executor = workers_.executor();
+    dependencies.registry = &*registry_;
+    dependencies.relays = &relays_;
+    dependencies.mailer = &mailer_;
+    dependencies.sandbox = sandbox_.get();
+    dependencies.metrics = &metrics_;
+    dependencies.ledger = keeper_ ? &keeper_->store() : nullptr;
+    dependencies.executions = executions_ ? &*executions_ : nullptr;
+    dependencies.request_id_required = config_.request_id_required;
+    dependencies.reply_wait = config_.ledger.reply_wait;
+    dependencies.open_calls = &open_calls_;
+    dependencies.ehlo_name = config_.ehlo_name;
+    dependencies.key = *std::move(key);
+    service_.emplace(std::move(dependencies));
     if (absl::Status status = StartHttp(); !status.ok()) return status;
-    return StartGrpc();
+    if (absl::Status status = StartGrpc(); !status.ok()) return status;
+    if (keeper_) keeper_->Watch([this](bool well) { SetServing(well); });
+    return absl::OkStatus();
   }
 
   const std::string& address() const { return address_; }
@@ -234,6 +252,7 @@ class Server::Impl {
   void Stop(milliseconds drain_timeout) {
     draining_ = true;
     if (grpc_) Drain(drain_timeout);
+    if (keeper_) keeper_->Stop();
     grpc_.reset();
     if (sandbox_) sandbox_->Stop();
     if (http_) http_->Stop();
@@ -241,11 +260,28 @@ class Server::Impl {
   }
 
  private:
+  absl::Status OpenLedger(const base::Secret& key) {
+    if (config_.ledger.off()) return absl::OkStatus();
+    auto keeper = LedgerKeeper::Open(workers_.executor(), config_.ledger, key);
+    if (!keeper.ok()) return keeper.status();
+    keeper_ = *std::move(keeper);
+    executions_.emplace(
+        workers_.executor(), keeper_->store(), mailer_, metrics_,
+        Executions::Options{RandomHex(16), {config_.ledger.lease, config_.ledger.reply_wait}});
+    return absl::OkStatus();
+  }
+
+  void SetServing(bool well) {
+    ledger_well_ = well;
+    if (!draining_) grpc_->GetHealthCheckService()->SetServingStatus(kService, well);
+  }
+
   absl::Status StartHttp() {
     if (!config_.http_listen) return absl::OkStatus();
     HttpCallbacks callbacks;
     callbacks.not_ready = [this]() -> std::string {
       if (draining_) return "stopping";
+      if (!ledger_well_) return "ledger";
       return serving_ ? "" : "starting";
     };
     callbacks.metrics = [this] { return metrics_.Render(); };
@@ -289,7 +325,7 @@ class Server::Impl {
       while (!stop.stop_requested()) {
         const auto now = std::chrono::steady_clock::now();
         if (open_calls_ > 0) idle_since = now;
-        if (now >= abandon_at && !mailer_.abandoned()) mailer_.Abandon();
+        if (now >= abandon_at) Abandon();
         if (now - idle_since >= kStreamGrace) {
           grpc_server_cancel_all_calls(grpc_->c_server());
           return;
@@ -298,12 +334,24 @@ class Server::Impl {
       }
     });
     grpc_->Shutdown(std::chrono::system_clock::now() + timeout + kAnswerTime);
+    // Sends whose callers have left. What a provider has not answered is broken off and recorded.
+    while (executions_ && executions_->running() > 0) {
+      if (std::chrono::steady_clock::now() >= abandon_at) Abandon();
+      std::this_thread::sleep_for(kDrainPoll);
+    }
+  }
+
+  void Abandon() {
+    if (mailer_.abandoned()) return;
+    mailer_.Abandon();
+    if (executions_) executions_->Abandon();
   }
 
   const ServerConfig config_;
   Metrics metrics_;
   std::atomic<bool> serving_ = false;
   std::atomic<bool> draining_ = false;
+  std::atomic<bool> ledger_well_ = true;
   std::atomic<int> open_calls_ = 0;
   std::optional<providers::Registry> registry_;
   Relays relays_;
@@ -311,6 +359,8 @@ class Server::Impl {
   dns::CaresResolver resolver_{workers_.executor()};
   net::Mailer mailer_{resolver_};
   std::unique_ptr<providers::Sandbox> sandbox_;
+  std::unique_ptr<LedgerKeeper> keeper_;
+  std::optional<Executions> executions_;
   std::optional<EmailService> service_;
   std::unique_ptr<HttpListener> http_;
   std::unique_ptr<grpc::Server> grpc_;
@@ -325,6 +375,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerConfig& config
        {"http_address", impl->http_address()},
        {"maildir", config.sandbox_maildir.string()},
        {"state_dir", config.state_dir.string()},
+       {"ledger", !config.ledger.url.empty() ? "postgresql" : config.ledger.file.string()},
        {"threads", config.threads},
        {"version", SENDSTEP_VERSION}});
   return std::unique_ptr<Server>(new Server(std::move(impl)));

@@ -23,6 +23,7 @@ using std::chrono::milliseconds;
 
 constexpr int kUsageError = 2;
 constexpr milliseconds kMaxDrainTimeout = std::chrono::hours(1);
+constexpr std::string_view kSqlite = "sqlite:";
 
 absl::Status Invalid(std::string_view what) {
   return absl::InvalidArgumentError(absl::string_view(what.data(), what.size()));
@@ -45,10 +46,10 @@ absl::StatusOr<ListenAddress> ParseUnixPath(std::string_view path) {
   return ListenAddress{"", 0, std::string(path)};
 }
 
-// "25s", "500ms", "2m", "1h"; a bare number means seconds.
+// "25s", "500ms", "2m", "1h", "7d"; a bare number means seconds.
 std::optional<milliseconds> ParseDuration(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, int64_t>, 4> kUnits = {
-      {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+  constexpr std::array<std::pair<std::string_view, int64_t>, 5> kUnits = {
+      {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
   int64_t unit_ms = 1000;
   for (const auto& [unit, ms] : kUnits) {
     if (!text.ends_with(unit)) continue;
@@ -59,6 +60,18 @@ std::optional<milliseconds> ParseDuration(std::string_view text) {
   const auto number = ParseNumber<uint32_t>(text);
   if (!number) return std::nullopt;
   return milliseconds(*number * unit_ms);
+}
+
+// In the largest unit that gives a whole number.
+std::string DurationText(milliseconds duration) {
+  constexpr std::array<std::pair<std::string_view, int64_t>, 4> kUnits = {
+      {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}}};
+  for (const auto& [unit, ms] : kUnits) {
+    if (duration.count() != 0 && duration.count() % ms == 0) {
+      return std::to_string(duration.count() / ms) + std::string(unit);
+    }
+  }
+  return std::to_string(duration.count()) + "ms";
 }
 
 std::string EnvironmentName(std::string flag) {
@@ -105,6 +118,34 @@ class Parser {
           });
     Value("ehlo-name", "NAME", "This host's name or IP address for EHLO, where a step sets none.",
           "", [this](const std::string& text) { return TakeEhloName(text); });
+    Value("ledger", "WHERE",
+          "Where to remember what became of each request_id, so that no email is sent twice: "
+          "sqlite:PATH, for one server; postgresql://USER:PASSWORD@HOST/DATABASE, for several, "
+          "which all have the same message-id.key in their state folders (give it as the "
+          "environment variable, which others cannot see); or off.",
+          "sqlite:ledger.db in the state folder",
+          [this](const std::string& text) { return TakeLedger(text); });
+    Value("request-id", "HOW", "Whether Execute wants a request_id: required or optional.",
+          "required, unless the ledger is off",
+          [this](const std::string& text) { return TakeRequestId(text); });
+    Value("retention", "TIME", "How long a request_id is remembered after its last change.", "7d",
+          [this](const std::string& text) {
+            return TakeDuration(text, std::chrono::minutes(1), std::chrono::hours(24 * 3650),
+                                config_.ledger.retention);
+          });
+    Value("lease", "TIME",
+          "After how much silence of a server another one takes its unfinished sends over.", "30s",
+          [this](const std::string& text) {
+            return TakeDuration(text, std::chrono::seconds(1), std::chrono::hours(1),
+                                config_.ledger.lease);
+          });
+    Value("reply-wait", "TIME",
+          "How long a provider may take to answer the end of a message (RFC 5321 wants 10 "
+          "minutes); then its delivery is uncertain.",
+          "10m", [this](const std::string& text) {
+            return TakeDuration(text, std::chrono::seconds(1), std::chrono::hours(1),
+                                config_.ledger.reply_wait);
+          });
     Switch("sandbox", config_.sandbox, "Run the sandbox: an SMTP server that keeps what it gets.");
     Value("sandbox-maildir", "DIR", "Where the sandbox keeps mail.", "sandbox in the state folder",
           [this](const std::string& text) { return TakePath(text, config_.sandbox_maildir); });
@@ -114,7 +155,9 @@ class Parser {
           "How long calls may go on after SIGTERM or SIGINT, e.g. 25s, 2m; then they are broken "
           "off and "
           "answered. A second signal exits 1 at once.",
-          "25s", [this](const std::string& text) { return TakeDrainTimeout(text); });
+          "25s", [this](const std::string& text) {
+            return TakeDuration(text, milliseconds(0), kMaxDrainTimeout, config_.drain_timeout);
+          });
     Value("log-level", "LEVEL", "debug, info, warning or error.", "info",
           [this](const std::string& text) {
             const auto level = ParseLevel(text);
@@ -231,10 +274,36 @@ class Parser {
     return "";
   }
 
-  std::string TakeDrainTimeout(const std::string& text) {
+  template <class Duration>
+  static std::string TakeDuration(const std::string& text, milliseconds min, milliseconds max,
+                                  Duration& value) {
     const auto duration = ParseDuration(text);
-    if (!duration || *duration > kMaxDrainTimeout) return "must be a time up to 1h, such as 25s";
-    config_.drain_timeout = *duration;
+    if (!duration || *duration < min || *duration > max) {
+      return "must be a time from " + DurationText(min) + " to " + DurationText(max) +
+             ", such as 25s";
+    }
+    value = std::chrono::duration_cast<Duration>(*duration);
+    return "";
+  }
+
+  std::string TakeLedger(const std::string& text) {
+    config_.ledger.url.clear();
+    config_.ledger.file.clear();
+    ledger_off_ = text == "off";
+    if (ledger_off_) return "";
+    if (text.starts_with(kSqlite)) {
+      return TakePath(text.substr(kSqlite.size()), config_.ledger.file);
+    }
+    if (text.starts_with("postgresql://") || text.starts_with("postgres://")) {
+      config_.ledger.url = text;
+      return "";
+    }
+    return "must be sqlite:PATH, postgresql://... or off";
+  }
+
+  std::string TakeRequestId(const std::string& text) {
+    if (text != "required" && text != "optional") return "must be required or optional";
+    config_.request_id_required = text == "required";
     return "";
   }
 
@@ -254,6 +323,8 @@ class Parser {
       return "No folder to keep state in: set --state-dir (neither STATE_DIRECTORY nor "
              "XDG_STATE_HOME nor HOME is an absolute path).";
     }
+    if (config_.ledger.off() && !ledger_off_) config_.ledger.file = config_.state_dir / "ledger.db";
+    if (ledger_off_) config_.request_id_required = false;
     if (config_.sandbox && config_.sandbox_maildir.empty()) {
       config_.sandbox_maildir = config_.state_dir / "sandbox";
     }
@@ -275,6 +346,7 @@ class Parser {
 
   CLI::App app_{"sendstepd sends email for workflow engines: a gRPC server.", "sendstepd"};
   ServerConfig config_;
+  bool ledger_off_ = false;
   std::vector<std::string> names_;
 };
 

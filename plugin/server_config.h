@@ -35,6 +35,17 @@ struct ListenAddress {
 // or "unix:path". InvalidArgument says what is wrong. Names are not looked up.
 absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text);
 
+// Where it is remembered what became of each request_id.
+struct LedgerConfig {
+  std::filesystem::path file;  // of SQLite
+  std::string url;             // of PostgreSQL; holds a password. With neither: no ledger
+  std::chrono::milliseconds retention = std::chrono::hours(7 * 24);
+  std::chrono::milliseconds lease{30'000};
+  std::chrono::seconds reply_wait{600};
+
+  bool off() const { return file.empty() && url.empty(); }
+};
+
 struct ServerConfig {
   ListenAddress listen{"127.0.0.1", 7070, ""};
   std::optional<ListenAddress> http_listen = ListenAddress{"127.0.0.1", 7071, ""};
@@ -43,6 +54,8 @@ struct ServerConfig {
   std::filesystem::path relays_file;   // empty: none
   std::filesystem::path profiles_dir;  // empty: the embedded profiles alone
   std::string ehlo_name;               // for EHLO, checked (base::ToEhloName); empty: none
+  LedgerConfig ledger;
+  bool request_id_required = true;  // never where there is no ledger
   bool sandbox = false;
   std::filesystem::path sandbox_maildir;  // never empty when `sandbox`
   int threads = 1;

@@ -69,15 +69,28 @@ class Sandbox(unittest.TestCase):
         # It was kept: exactly the case nobody can know, and the Message-ID finds it.
         self.assertIsNotNone(self.inbox.find(answer.metadata["message_id"]))
 
-    def test_some_recipients_refused_is_partially_sent(self):
-        answer = self.send("reject@example.org", "bob@example.org", "tempfail@example.com")
+    def test_some_recipients_refused_for_good_is_partially_sent(self):
+        answer = self.send("reject@example.org", "bob@example.org")
         self.assertTrue(answer.ok, answer.text)
         self.assertEqual("OUTCOME_PARTIALLY_SENT", answer.message["outcome"])
         self.assertEqual(
             [("reject@example.org", "RECIPIENT_STATUS_REJECTED"),
-             ("bob@example.org", "RECIPIENT_STATUS_ACCEPTED"),
-             ("tempfail@example.com", "RECIPIENT_STATUS_DEFERRED")],
+             ("bob@example.org", "RECIPIENT_STATUS_ACCEPTED")],
             [(r["email"], r["status"]) for r in answer.message["recipients"]])
+
+    def test_a_recipient_refused_for_now_is_tried_alone_by_the_next_call(self):
+        to = ("reject@example.org", "bob@example.org", "greylist@example.com")
+        first = self.send(*to, request_id="pending-1")
+        self.assertEqual(("UNAVAILABLE", "RECIPIENTS_PENDING"), (first.code, first.reason))
+        self.assertIn("bob@example.org: 250", first.metadata["recipients"])
+        self.assertIn("greylist@example.com: 450", first.metadata["recipients"])
+        second = self.send(*to, request_id="pending-1")
+        self.assertTrue(second.ok, second.text)
+        self.assertEqual("OUTCOME_PARTIALLY_SENT", second.message["outcome"])
+        self.assertEqual(
+            ["RECIPIENT_STATUS_REJECTED", "RECIPIENT_STATUS_ACCEPTED",
+             "RECIPIENT_STATUS_ACCEPTED"],
+            [r["status"] for r in second.message["recipients"]])
 
     def test_the_same_request_id_makes_the_same_message_id(self):
         first = self.send("bob@example.org", request_id="same-1")

@@ -33,7 +33,7 @@ class RequestMappingTest : public ::testing::Test {
 
   // The first error, as "field REASON"; empty: none.
   std::string FirstError(const v1::ExecuteRequest& request) {
-    for (const Finding& finding : MapExecute(request, catalog_).findings) {
+    for (const Finding& finding : MapExecute(request, catalog_, false).findings) {
       if (finding.severity == Severity::kError) return finding.field + " " + finding.reason;
     }
     return "";
@@ -46,7 +46,7 @@ class RequestMappingTest : public ::testing::Test {
 };
 
 TEST_F(RequestMappingTest, AnOrdinaryRequestHasNoFindings) {
-  const Checked<SendCommand> command = MapExecute(good_, catalog_);
+  const Checked<SendCommand> command = MapExecute(good_, catalog_, false);
   EXPECT_TRUE(command.ok());
   EXPECT_EQ(command.value.message.from.address.Spec(), "sender@example.com");
   EXPECT_EQ(command.value.envelope.sender->Spec(), "sender@example.com");
@@ -235,7 +235,7 @@ TEST_F(RequestMappingTest, AllFindingsComeAtOnce) {
   request.mutable_email()->set_subject("a\nb");
   request.mutable_config()->mutable_smtp()->set_port(0);
   int errors = 0;
-  for (const Finding& finding : MapExecute(request, catalog_).findings) {
+  for (const Finding& finding : MapExecute(request, catalog_, false).findings) {
     errors += finding.severity == Severity::kError ? 1 : 0;
   }
   EXPECT_EQ(errors, 3);
@@ -245,7 +245,7 @@ TEST_F(RequestMappingTest, ARecipientNamedTwiceIsOneRecipient) {
   v1::ExecuteRequest request = good_;
   request.mutable_email()->add_cc()->set_email("reader@EXAMPLE.org");
   request.mutable_email()->add_bcc()->set_email("hidden@example.org");
-  const Checked<SendCommand> command = MapExecute(request, catalog_);
+  const Checked<SendCommand> command = MapExecute(request, catalog_, false);
   ASSERT_TRUE(command.ok());
   EXPECT_THAT(command.value.recipient_names,
               ElementsAre("reader@example.org", "hidden@example.org"));
@@ -256,15 +256,17 @@ TEST_F(RequestMappingTest, FromFallsBackToDefaultFromThenToTheUsername) {
   v1::ExecuteRequest request = good_;
   request.mutable_email()->clear_from();
   request.mutable_config()->mutable_smtp()->set_username("me@example.net");
-  EXPECT_EQ(MapExecute(request, catalog_).value.message.from.address.Spec(), "me@example.net");
+  EXPECT_EQ(MapExecute(request, catalog_, false).value.message.from.address.Spec(),
+            "me@example.net");
   request.mutable_config()->mutable_smtp()->mutable_default_from()->set_email("us@example.net");
-  EXPECT_EQ(MapExecute(request, catalog_).value.message.from.address.Spec(), "us@example.net");
+  EXPECT_EQ(MapExecute(request, catalog_, false).value.message.from.address.Spec(),
+            "us@example.net");
 }
 
 TEST_F(RequestMappingTest, EnvelopeSenderMayDifferFromFrom) {
   v1::ExecuteRequest request = good_;
   request.mutable_email()->set_envelope_sender("bounces@example.com");
-  const Checked<SendCommand> command = MapExecute(request, catalog_);
+  const Checked<SendCommand> command = MapExecute(request, catalog_, false);
   EXPECT_EQ(command.value.envelope.sender->Spec(), "bounces@example.com");
   EXPECT_EQ(command.value.message.from.address.Spec(), "sender@example.com");
 }

@@ -19,7 +19,6 @@ Each witness is a list of dictionaries, as the programs write them; times are mi
 """
 
 import json
-from collections import defaultdict
 from dataclasses import dataclass, field
 
 # From the gate's record on, until the outcome is recorded, a crash leaves what nobody can know.
@@ -38,7 +37,8 @@ class Run:
     sink     event ("accepted", "dropped"), key, recipient, at, message_id
     calls    key, target, at, until, code, reason, final, gave_up, recipients, message_id
     ledger   requestId, state, recipients, messageId: as ListExecutions says it; None: there is none
-    kills    target (None: the database), at, until, failpoint (or None)
+    kills    target (None: the database), at, until, failpoint (or None), paused (true: it was
+             stopped and went on, so that its call may have had its answer after all)
     alone    one call at a time: a kill at a failpoint hits that call and no other
     """
     emails: list
@@ -82,9 +82,9 @@ def behaviour(address):
 class _Key:
     """All that was written about one key."""
 
-    def __init__(self, key):
-        self.key = key
-        self.email = None
+    def __init__(self, email):
+        self.key = email["key"]
+        self.email = email
         self.accepted = []
         self.dropped = []
         self.calls = []
@@ -109,10 +109,7 @@ class _Key:
 
 
 def judge(run):
-    keys = defaultdict(lambda: None)
-    for email in run.emails:
-        entry = keys[email["key"]] = keys[email["key"]] or _Key(email["key"])
-        entry.email = email
+    keys = {email["key"]: _Key(email) for email in run.emails}
     verdict = Verdict(keys=len(keys), sends=len(run.calls), kills=len(run.kills))
     _collect(run, keys, verdict)
     for entry in keys.values():
@@ -124,7 +121,7 @@ def judge(run):
 
 def _collect(run, keys, verdict):
     for line in run.sink:
-        entry = keys[line["key"]]
+        entry = keys.get(line["key"])
         if entry is None:
             verdict.violations.append(("stranger", line["key"], f"nobody sent it: {line}"))
         elif line["event"] == "accepted":
@@ -135,7 +132,7 @@ def _collect(run, keys, verdict):
     for call in run.calls:
         keys[call["key"]].calls.append(call)
     for execution in run.ledger or []:
-        entry = keys[execution["requestId"]]
+        entry = keys.get(execution["requestId"])
         if entry is None:
             verdict.violations.append(("stranger", execution["requestId"], str(execution)))
         else:
@@ -209,10 +206,15 @@ def _causes(run, entry):
     for kill in run.kills:
         if run.alone and kill["failpoint"] and kill["failpoint"] not in INSIDE_THE_GATE:
             continue
-        if any(kill["target"] in (None, call["target"]) and
-               call["at"] <= kill["until"] and call["until"] >= kill["at"]
-               for call in entry.calls):
+        if any(_befell(kill, call) for call in entry.calls):
             yield kill
+
+
+def _befell(kill, call):
+    if kill["target"] is not None and (
+            kill["target"] != call["target"] or (call["final"] and not kill.get("paused"))):
+        return False
+    return call["at"] <= kill["until"] and call["until"] >= kill["at"]
 
 
 def _unexplained(run, entry):
@@ -229,7 +231,7 @@ def _wrongly_refused(entry):
             words = {behaviour(recipient) for recipient in entry.recipients}
             if "bad" not in words and words != {"hard"}:
                 yield "refused", f"a caller was told {call['reason']}, and the sink refuses nothing"
-        elif call["code"] not in ("OK", "DATA_LOSS"):
+        elif call["code"] != "OK" and call["reason"] != "DELIVERY_UNCERTAIN":
             yield "refused", f"a caller was told {call['code']} {call['reason']}: {call['text']}"
 
 

@@ -33,7 +33,7 @@ def call(key, code="OK", recipients=(OK,), target=0, at=0, until=100, final=True
     if code == "OK":
         line["recipients"] = list(recipients)
     else:
-        line.setdefault("reason", "WHY")
+        line.setdefault("reason", "DELIVERY_UNCERTAIN" if code == "DATA_LOSS" else "WHY")
         line.setdefault("text", "words")
     return line
 
@@ -59,7 +59,7 @@ class Checker(unittest.TestCase):
                   dropped("drop")],
             calls=[call("sent"), call("part", recipients=(REFUSED, OK)),
                    call("failed", "FAILED_PRECONDITION"), call("drop", "DATA_LOSS"),
-                   call("killed", "UNAVAILABLE", final=False, reason="", at=200, until=300),
+                   call("killed", "UNAVAILABLE", final=False, reason="", text="", at=200, until=300),
                    call("killed", "DATA_LOSS", at=310, until=400)],
             ledger=[execution("sent"), execution("part", statuses=(REFUSED, OK)),
                     execution("failed", "FAILED", ()), execution("drop", "UNCERTAIN", ()),
@@ -123,7 +123,7 @@ class Checker(unittest.TestCase):
         self.assertEqual(["lost"], self.kinds())
 
     def test_lost_by_the_ledger_alone(self):
-        self.find(self.run.calls, "sent")["code"] = "DATA_LOSS"
+        self.run.calls[0] = call("sent", "DATA_LOSS")
         self.run.sink[0] = dropped("sent")
         self.assertEqual(["lost"], self.kinds())
 
@@ -169,6 +169,14 @@ class Checker(unittest.TestCase):
         self.run.kills = [kill(150)]
         self.assertEqual(["uncertain"], self.kinds())
 
+    def test_a_kill_is_no_cause_for_a_call_that_was_answered(self):
+        self.run.kills = [kill(399)]
+        self.assertEqual(["uncertain"], self.kinds())
+
+    def test_a_pause_is_a_cause_for_a_call_that_was_answered(self):
+        self.run.kills = [{**kill(399), "paused": True}]
+        self.assertEqual([], self.kinds())
+
     def test_the_database_down_is_a_cause(self):
         self.run.kills = [kill(299, target=None)]
         self.assertEqual([], self.kinds())
@@ -190,7 +198,7 @@ class Checker(unittest.TestCase):
         self.assertEqual(["refused"], self.kinds())
 
     def test_an_answer_no_one_should_get(self):
-        self.find(self.run.calls, "killed").update(code="INTERNAL", final=True, text="")
+        self.run.calls[-1].update(code="INTERNAL", reason="INTERNAL")
         self.assertEqual(["refused"], self.kinds())
 
     def test_forgotten_by_the_ledger(self):

@@ -6,13 +6,12 @@
 // "target" (the index of the one server to call; any otherwise) and "resend": true
 // (resend_on_uncertain). CALLERS threads take them in order. Each answer becomes a JSON line of
 // standard output: key, target, at and until (milliseconds since 1970), code, reason and text of
-// the status, what ExecuteResponse says, and whether it is final. GIVE_UP seconds after the input
-// has ended nothing is retried any more: "gave_up". DEADLINE: seconds of one call.
+// the status, what ExecuteResponse says, and whether it is final. An email is retried
+// for GIVE_UP seconds: "gave_up". DEADLINE: seconds of one call.
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -91,15 +90,7 @@ class Engine {
  private:
   bool Next(std::string& line) {
     const std::lock_guard lock(input_);
-    if (std::getline(std::cin, line)) return true;
-    int64_t none = 0;
-    input_ended_ms_.compare_exchange_strong(none, NowMs());
-    return false;
-  }
-
-  bool Over() const {
-    const int64_t ended = input_ended_ms_;
-    return ended != 0 && NowMs() > ended + milliseconds(give_up_).count();
+    return static_cast<bool>(std::getline(std::cin, line));
   }
 
   v1::ExecuteRequest Request(const json& email) const {
@@ -123,12 +114,13 @@ class Engine {
   void Deliver(const json& email, std::mt19937& random) {
     const v1::ExecuteRequest request = Request(email);
     const bool pinned = email.contains("target");
+    const auto over = steady_clock::now() + give_up_;
     for (;;) {
       const size_t target = pinned ? email["target"].get<size_t>() : random() % stubs_.size();
       milliseconds pause(0);
       json line = Call(request, target, pause);
       const bool final = line["final"];
-      line["gave_up"] = !final && Over();
+      line["gave_up"] = !final && steady_clock::now() > over;
       Say(line);
       if (final || line["gave_up"]) return;
       std::this_thread::sleep_for(pause / 2 + milliseconds(random() % (pause.count() + 1)));
@@ -196,7 +188,6 @@ class Engine {
   std::vector<std::unique_ptr<v1::EmailAction::Stub>> stubs_;
   std::mutex input_;
   std::mutex output_;
-  std::atomic<int64_t> input_ended_ms_{0};
 };
 
 }  // namespace

@@ -132,6 +132,7 @@ class Engine {
     v1::ExecuteResponse response;
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + deadline_);
+    context.set_wait_for_ready(true);  // a server that was killed comes back
     json line = {{"key", request.request_id()}, {"target", target}, {"at", NowMs()}};
     const grpc::Status status = stubs_[target]->Execute(&context, request, &response);
     line["until"] = NowMs();

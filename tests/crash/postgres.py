@@ -3,6 +3,7 @@ folder, a Unix socket there and no TCP, fsync on. It ends with the program, howe
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,8 @@ class Postgres:
                             "--locale=C"])
         assert done.code == 0, done.err
         self._process = None
+        # Of all replicas that ever use it: the ledger belongs to one key.
+        self.key = secrets.token_bytes(32)
         self.start()
 
     @property

@@ -1,7 +1,6 @@
 """The runs of the crash tests. Each returns rows of the table; a row whose verdict has a violation
 has failed. All of them are bounded in emails and in time."""
 
-import secrets
 import signal
 import threading
 import time
@@ -41,6 +40,10 @@ class Row:
                          for kind, key, text in self.verdict.violations)
 
 
+def _name_of(ledger):
+    return ledger if isinstance(ledger, str) else "postgres"
+
+
 def _in_threads(functions):
     """Runs them at once; raises what the first that failed raised."""
     errors = []
@@ -62,7 +65,7 @@ def _in_threads(functions):
 
 def random_kills(ledger, kills, seed, replicas=3, callers=16):
     """kill -9 of random replicas at random times under load, `kills` of them in all."""
-    name = "random kills, " + ("postgres" if ledger.startswith("postgresql") else ledger)
+    name = f"random kills, {_name_of(ledger)}"
     world = World(name, seed, ledger, replicas, callers)
     world.start()
     world.engine.feed(world.mixed(kills * 500))
@@ -91,13 +94,11 @@ def random_kills(ledger, kills, seed, replicas=3, callers=16):
 def failpoints(ledger, times, seed):
     """Each failpoint kills `times` times: a server for each, called by one caller, so that it is
     known whom a crash hit, and what has to become of it. At PostgreSQL they share the ledger."""
-    key = secrets.token_bytes(32)
     rows = {}
 
     def lane(failpoint):
-        kind = "postgres" if ledger.startswith("postgresql") else ledger
-        name = f"{failpoint}, {kind}"
-        world = World(name, seed, ledger, callers=1, delay_ms=2, key=key,
+        name = f"{failpoint}, {_name_of(ledger)}"
+        world = World(name, seed, ledger, callers=1, delay_ms=2,
                       binary="sendstepd_crash", timing=("500ms", "200ms"))
         world.start([f"{failpoint}:{world.random.randint(1, 3)}"])
         world.engine.feed(world.email(n, "ok") for n in range(times * 10))
@@ -119,7 +120,7 @@ def race(keys, restarts, seed, postgres, callers=64, replicas=3, repeats=2):
     """Every key is called `repeats` times on each of the replicas, all at once, by `callers` for
     each replica; the database is killed and started again `restarts` times meanwhile."""
     # A lease that no pause of a busy machine reaches: nobody is killed but the database.
-    world = World("race, postgres", seed, postgres.url, replicas, callers * replicas, delay_ms=5,
+    world = World("race, postgres", seed, postgres, replicas, callers * replicas, delay_ms=5,
                   timing=("10s", "10s"), deadline=60)
     world.start()
     reached = threading.Semaphore(0)
@@ -148,7 +149,7 @@ def race(keys, restarts, seed, postgres, callers=64, replicas=3, repeats=2):
 def pause(rounds, seed, postgres, failpoint="before_gate"):
     """An owner is stopped past its lease, another replica takes over and delivers, the first goes
     on: one delivery."""
-    world = World(f"pause at {failpoint}, postgres", seed, postgres.url, replicas=2, callers=2,
+    world = World(f"pause at {failpoint}, postgres", seed, postgres, replicas=2, callers=2,
                   binary="sendstepd_crash")
     world.start([f"{failpoint}:1:stop"])
     owner = world.replicas[0]

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
 import checker  # noqa: E402
 import support  # noqa: E402
+from postgres import Postgres  # noqa: E402
 
 # Seconds for which the engine retries one email.
 GIVE_UP = 60
@@ -184,22 +185,24 @@ class World:
     """Replicas, sink and engine of one run. With PostgreSQL the replicas share its ledger; with
     SQLite each has its own, and each email is sent to one of them alone.
 
-    ledger   "sqlite", "off" or the URL of a PostgreSQL server
+    ledger   "sqlite", "off" or a Postgres
     """
 
-    def __init__(self, name, seed, ledger, replicas=1, callers=16, delay_ms=10, key=None,
+    def __init__(self, name, seed, ledger, replicas=1, callers=16, delay_ms=10,
                  binary="sendstepd", timing=("1s", "1s"), deadline=30):
         self.name = name
         self.random = random.Random(f"{name} {seed}")
         self.folder = support.temporary_folder()
-        self.shared = ledger.startswith("postgresql:")
+        self.shared = isinstance(ledger, Postgres)
         self.kept = ledger != "off"
         self.kills = []
         self.sink = Sink(self.folder, seed, delay_ms)
-        flags = ["--ledger", "sqlite:{state}/ledger.db" if ledger == "sqlite" else ledger,
-                 "--lease", timing[0], "--reply-wait", timing[1]]
-        self.replicas = [Replica(self.folder, f"r{i}", flags, key or secrets.token_bytes(32),
-                                 binary) for i in range(replicas)]
+        where = ledger.url if self.shared else (
+            "sqlite:{state}/ledger.db" if ledger == "sqlite" else ledger)
+        flags = ["--ledger", where, "--lease", timing[0], "--reply-wait", timing[1]]
+        key = ledger.key if self.shared else secrets.token_bytes(32)
+        self.replicas = [Replica(self.folder, f"r{i}", flags, key, binary)
+                         for i in range(replicas)]
         self.prefix = f"{name.replace(' ', '-')}-{secrets.token_hex(3)}-"
         self._begun = time.monotonic()
         self._engine_settings = (callers, deadline)

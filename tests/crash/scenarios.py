@@ -99,7 +99,7 @@ def failpoints(ledger, times, seed):
     def lane(failpoint):
         name = f"{failpoint}, {_name_of(ledger)}"
         world = World(name, seed, ledger, callers=1, delay_ms=2,
-                      binary="sendstepd_crash", timing=("500ms", "200ms"))
+                      binary="sendstepd_crash", timing=("1s", "1s"))
         world.start([f"{failpoint}:{world.random.randint(1, 3)}"])
         world.engine.feed(world.email(n, "ok") for n in range(times * 10))
         replica = world.replicas[0]

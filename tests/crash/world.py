@@ -82,11 +82,11 @@ class Replica:
     def wait_for_death(self, patience=support.PATIENCE):
         """Until a failpoint has killed it; the last time it was seen alive."""
         deadline = time.monotonic() + patience
-        alive_ms = now_ms()
+        alive_ms = looked_ms = now_ms()
         while self.process.alive():
             assert time.monotonic() < deadline, f"no failpoint killed {self.folder.name}"
-            alive_ms = now_ms()
             time.sleep(0.003)
+            alive_ms, looked_ms = looked_ms, now_ms()
         return alive_ms
 
     def reap(self):

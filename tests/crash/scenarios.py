@@ -1,6 +1,7 @@
 """The runs of the crash tests. Each returns rows of the table; a row whose verdict has a violation
 has failed. All of them are bounded in emails and in time."""
 
+import atexit
 import signal
 import threading
 import time
@@ -176,16 +177,13 @@ def _finals(world, number, target):
             if call["key"] == key and call["target"] == target and call["final"]]
 
 
-class Database:
-    """A PostgreSQL server that is started when somebody asks for it."""
+_database = None
 
-    def __init__(self):
-        self._server = None
 
-    def __call__(self):
-        self._server = self._server or Postgres()
-        return self._server
-
-    def stop(self):
-        if self._server:
-            self._server.stop()
+def database():
+    """The program's PostgreSQL server, started when it is first asked for."""
+    global _database
+    if _database is None:
+        _database = Postgres()
+        atexit.register(_database.stop)
+    return _database

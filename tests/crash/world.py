@@ -37,8 +37,9 @@ def now_ms():
 
 
 def read_lines(path):
+    """The whole lines of a log that may still be written."""
     with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 class Sink:
@@ -174,11 +175,6 @@ class Engine:
 
     def calls(self):
         return read_lines(self.log)
-
-    def answered(self, target):
-        """Whether a final answer of this server is there."""
-        return any(call["target"] == target and call["final"]
-                   for call in read_lines(self.log))
 
 
 class World:

@@ -59,7 +59,7 @@ class Checker(unittest.TestCase):
                   dropped("drop")],
             calls=[call("sent"), call("part", recipients=(REFUSED, OK)),
                    call("failed", "FAILED_PRECONDITION"), call("drop", "DATA_LOSS"),
-                   call("killed", "UNAVAILABLE", final=False, reason="", text="", at=200, until=300),
+                   call("killed", "UNAVAILABLE", final=False, reason="", at=200, until=300),
                    call("killed", "DATA_LOSS", at=310, until=400)],
             ledger=[execution("sent"), execution("part", statuses=(REFUSED, OK)),
                     execution("failed", "FAILED", ()), execution("drop", "UNCERTAIN", ()),

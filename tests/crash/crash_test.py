@@ -130,8 +130,8 @@ class DroppedAfterTheDot(unittest.TestCase):
         return self.server.call("Execute", {
             "request_id": "dropped-1", **more,
             "config": {"smtp": {"host": "127.0.0.1", "port": sink.port, "tls": "TLS_MODE_OFF"}},
-            "email": {"from": {"email": "ada@crash.example"}, "to": [{"email": "bob@crash.example"}],
-                      "subject": "Dropped", "text": "Hello"}})
+            "email": {"from": {"email": "ada@crash.example"},
+                      "to": [{"email": "bob@crash.example"}], "subject": "Dropped", "text": "Hello"}})
 
     def is_uncertain(self, answer):
         self.assertEqual(("DATA_LOSS", "DELIVERY_UNCERTAIN"), (answer.code, answer.reason))

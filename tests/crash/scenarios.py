@@ -164,7 +164,7 @@ def pause(rounds, seed, postgres, failpoint="before_gate"):
         world.engine.give(world.email(number, "ok", target=1))
         support.until(lambda n=number: _finals(world, n, 1), "another replica takes over")
         owner.process.send_signal(signal.SIGCONT)
-        support.until(lambda n=number: _finals(world, n, 0), "the paused owner's caller is answered")
+        support.until(lambda n=number: _finals(world, n, 0), "the paused owner's caller hears")
         world.killed(0, at, failpoint, paused=True)
     verdict, seconds = world.finish(alone=True)
     return [Row(world.name, verdict, seconds, seed)]

@@ -24,6 +24,9 @@ from postgres import Postgres  # noqa: E402
 # Seconds for which the engine retries one email.
 GIVE_UP = 60
 
+# From the signal, which closes a server's connections, until its process is seen to be gone.
+DYING_MS = 500
+
 # Children end with the thread that made them (setpriv --pdeathsig): this one stays to the end.
 _spawner = ThreadPoolExecutor(max_workers=1)
 
@@ -81,14 +84,14 @@ class Replica:
         self.process.wait_line(r"^listening ", "stdout")
 
     def wait_for_death(self, patience=support.PATIENCE):
-        """Until a failpoint has killed it; the last time it was seen alive."""
+        """Until a failpoint has killed it; a time when it was alive."""
         deadline = time.monotonic() + patience
-        alive_ms = looked_ms = now_ms()
+        looked_ms = now_ms()
         while self.process.alive():
             assert time.monotonic() < deadline, f"no failpoint killed {self.folder.name}"
             time.sleep(0.003)
-            alive_ms, looked_ms = looked_ms, now_ms()
-        return alive_ms
+            looked_ms = now_ms()
+        return looked_ms - DYING_MS
 
     def reap(self):
         """The process is dead or dies; how it died is asserted."""
@@ -136,7 +139,8 @@ class Engine:
         self._over = threading.Event()
         with log.open("wb") as out:
             self._process = spawn(
-                subprocess.Popen, ["setpriv", "--pdeathsig", "TERM", support.BUILD / "crash_load", str(callers),
+                subprocess.Popen,
+                ["setpriv", "--pdeathsig", "TERM", support.BUILD / "crash_load", str(callers),
                  str(sink_port), str(GIVE_UP), str(deadline),
                  *(f"unix:{target}" for target in targets)],
                 stdin=subprocess.PIPE, stdout=out, env=support.clean_environment())

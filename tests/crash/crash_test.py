@@ -131,7 +131,8 @@ class DroppedAfterTheDot(unittest.TestCase):
             "request_id": "dropped-1", **more,
             "config": {"smtp": {"host": "127.0.0.1", "port": sink.port, "tls": "TLS_MODE_OFF"}},
             "email": {"from": {"email": "ada@crash.example"},
-                      "to": [{"email": "bob@crash.example"}], "subject": "Dropped", "text": "Hello"}})
+                      "to": [{"email": "bob@crash.example"}], "subject": "Dropped",
+                      "text": "Hello"}})
 
     def is_uncertain(self, answer):
         self.assertEqual(("DATA_LOSS", "DELIVERY_UNCERTAIN"), (answer.code, answer.reason))

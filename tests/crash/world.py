@@ -4,7 +4,6 @@ goes to the checker."""
 
 import fcntl
 import json
-import os
 import random
 import secrets
 import signal

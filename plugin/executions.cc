@@ -182,6 +182,7 @@ class Executions::Run {
 
   // On the strand.
   asio::cancellation_signal cancel;
+  bool begun = false;  // before that nobody heeds `cancel`
   Timeline timeline;
   uint64_t epoch = 0;
   ledger::Verdict verdict;
@@ -306,7 +307,7 @@ std::shared_ptr<const Executed> Executions::Leave(const std::shared_ptr<Run>& ru
   std::erase(run->waiters, waiter);
   if (!run->answer && run->waiters.empty()) {
     run->left = true;
-    asio::post(run->strand, [run] { run->cancel.emit(asio::cancellation_type::terminal); });
+    Cancel(run);
   }
   return run->answer;
 }
@@ -314,12 +315,17 @@ std::shared_ptr<const Executed> Executions::Leave(const std::shared_ptr<Run>& ru
 void Executions::Abandon() {
   const std::lock_guard lock(mutex_);
   abandoned_ = true;
-  for (const auto& [key, run] : runs_) {
-    asio::post(run->strand, [run = run] { run->cancel.emit(asio::cancellation_type::terminal); });
-  }
+  for (const auto& [key, run] : runs_) Cancel(run);
 }
 
 // Runs.
+
+// After `left` or `abandoned_` was set, which a run looks at where it waits for nothing.
+void Executions::Cancel(const std::shared_ptr<Run>& run) {
+  asio::post(run->strand, [run] {
+    if (run->begun) run->cancel.emit(asio::cancellation_type::terminal);
+  });
+}
 
 void Executions::Start(const std::shared_ptr<Run>& run) {
   ++running_;
@@ -337,6 +343,7 @@ void Executions::Start(const std::shared_ptr<Run>& run) {
 
 asio::awaitable<void> Executions::Drive(Run& run) {
   co_await asio::this_coro::throw_if_cancelled(false);
+  run.begun = true;
   Executed executed = co_await Attempt(run);
   base::Failpoint("settled");
   Publish(run, std::move(executed), /*keep=*/!run.settled);
@@ -393,7 +400,7 @@ asio::awaitable<Executed> Executions::Attempt(Run& run) {
       continue;
     }
     if (run.deadline.Passed()) co_return Of(Executed::Kind::kInProgress);
-    co_await WaitUntil(run.deadline.Within(pause).at);
+    if (!abandoned_ && !run.left) co_await WaitUntil(run.deadline.Within(pause).at);
   }
 }
 

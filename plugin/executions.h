@@ -95,6 +95,7 @@ class Executions {
   std::shared_ptr<const Executed> Leave(const std::shared_ptr<Run>& run,
                                         const std::shared_ptr<Waiter>& waiter);
   void Start(const std::shared_ptr<Run>& run);
+  static void Cancel(const std::shared_ptr<Run>& run);
   // Hands the answer to all who wait. Without `keep` the run is over.
   void Publish(Run& run, Executed executed, bool keep);
   void Remove(Run& run);

@@ -475,7 +475,8 @@ asio::awaitable<std::optional<Executed>> Executions::Send(Run& run, ledger::Proc
   executed.execution = ledger::Settle(gate.execution(), run.epoch, verdict, ledger::Now())
                            .value_or(gate.execution());
   const absl::StatusOr<bool> ours = co_await Settle(run, executed.execution);
-  if (ours.ok() && !*ours && !run.left) co_return std::nullopt;
+  const bool end_sent = verdict.kind != ledger::Verdict::Kind::kNotTaken;
+  if (ours.ok() && !*ours && !end_sent) co_return std::nullopt;
   run.settled = ours.ok();
   if (!ours.ok()) LogLedger("settle", request.key, ours.status());
   co_return executed;

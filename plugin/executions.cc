@@ -243,6 +243,21 @@ class Executions::Renewal : public std::enable_shared_from_this<Renewal> {
   bool stopped_ = false;
 };
 
+// Renews as long as it lives.
+class Executions::Renewing {
+ public:
+  Renewing(Executions& executions, const Run& run, uint64_t epoch)
+      : renewal_(std::make_shared<Renewal>(executions, run, epoch)) {
+    renewal_->Start();
+  }
+  ~Renewing() { renewal_->Stop(); }
+  Renewing(const Renewing&) = delete;
+  Renewing& operator=(const Renewing&) = delete;
+
+ private:
+  const std::shared_ptr<Renewal> renewal_;
+};
+
 Executions::Executions(asio::any_io_executor executor, ledger::Store& store, net::Mailer& mailer,
                        Metrics& metrics, Options options)
     : executor_(std::move(executor)),
@@ -435,12 +450,11 @@ asio::awaitable<std::optional<Executed>> Executions::Send(Run& run, ledger::Proc
   LedgerGate gate(store_, request.key, options_.timing, proceed);
   const smtp::SendOptions options{command.all_or_nothing, &gate};
   run.epoch = proceed.execution.epoch;
-  const auto renewal = std::make_shared<Renewal>(*this, run, run.epoch);
-  renewal->Start();
+  std::optional<Renewing> renewing(std::in_place, *this, run, run.epoch);
   base::Result<SentEmail> sent =
       co_await SendEmail(command, envelope, options, proceed.execution.message_id, run.deadline,
                          mailer_, run.timeline);
-  renewal->Stop();
+  renewing.reset();
 
   Executed executed;
   executed.tls = run.timeline.tls();

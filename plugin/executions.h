@@ -88,6 +88,7 @@ class Executions {
  private:
   class Run;
   class Renewal;
+  class Renewing;
   struct Waiter;
 
   std::shared_ptr<Run> Join(const std::shared_ptr<const ExecutionRequest>& request,

@@ -280,7 +280,7 @@ asio::awaitable<std::shared_ptr<const Executed>> Executions::Execute(
     if (!co_await Cancelled()) {
       co_await waiter->timer.async_wait(asio::as_tuple(asio::use_awaitable));
     }
-    std::shared_ptr<const Executed> answer = Leave(run, waiter);
+    const auto [answer, kept] = Leave(run, waiter);
     if (answer &&
         (run->request == request || Concerns(*answer, *run->request, run->deadline, *request))) {
       co_return answer;
@@ -290,7 +290,7 @@ asio::awaitable<std::shared_ptr<const Executed>> Executions::Execute(
       co_return std::make_shared<Executed>(Of(Executed::Kind::kInProgress));
     }
     // What it came to cannot be recorded: until it is, nothing else happens to this id.
-    if (answer && run->kept) {
+    if (answer && kept) {
       co_return std::make_shared<Executed>(Of(Executed::Kind::kLedgerUnavailable));
     }
   }
@@ -316,15 +316,15 @@ std::shared_ptr<Executions::Run> Executions::Join(
   return run;
 }
 
-std::shared_ptr<const Executed> Executions::Leave(const std::shared_ptr<Run>& run,
-                                                  const std::shared_ptr<Waiter>& waiter) {
+Executions::Answer Executions::Leave(const std::shared_ptr<Run>& run,
+                                     const std::shared_ptr<Waiter>& waiter) {
   const std::lock_guard lock(mutex_);
   std::erase(run->waiters, waiter);
   if (!run->answer && run->waiters.empty()) {
     run->left = true;
     Cancel(run);
   }
-  return run->answer;
+  return {run->answer, run->kept};
 }
 
 void Executions::Abandon() {

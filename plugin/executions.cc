@@ -91,10 +91,14 @@ bool Concerns(const Executed& answer, const ExecutionRequest& begun_by, base::De
   if (answer.kind == Executed::Kind::kLeft || answer.kind == Executed::Kind::kInProgress) {
     return false;
   }
+  if (answer.kind == Executed::Kind::kReplayed &&
+      answer.execution.state == ledger::State::kUncertain && request.command.resend_on_uncertain) {
+    return begun_by.command.resend_on_uncertain;
+  }
   if (!answer.error || answer.error->error_class == base::ErrorClass::kUncertain) return true;
-  // It ended for want of the one who began it.
-  return answer.error->cause != base::Cause::kCancelled &&
-         !(answer.error->cause == base::Cause::kTimeout && its_deadline.Passed());
+  // It ended for want of the one who began it. Silence has other causes than kTimeout too.
+  if (answer.error->cause == base::Cause::kCancelled) return false;
+  return answer.error->reply.has_value() || !its_deadline.Passed();
 }
 
 // Lets the end of the message pass when the ledger has recorded that it may have been sent.

@@ -45,7 +45,7 @@ asio::awaitable<void> WaitUntil(base::Clock::time_point at) {
 }
 
 base::Error NotSent(base::Cause cause, std::string detail) {
-  return base::Failed(base::Stage::kConfig, cause, base::ErrorClass::kTransient, std::move(detail));
+  return base::Failed(base::Stage::kDns, cause, base::ErrorClass::kTransient, std::move(detail));
 }
 
 Executed Ended(base::Error error) {

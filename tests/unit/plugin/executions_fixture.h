@@ -110,7 +110,7 @@ class ExecutionsTest : public ::testing::Test {
   ~ExecutionsTest() override {
     fake_->Release();
     smtp_.Release();
-    EXPECT_TRUE(Becomes([this] { return executions_->running() == 0; }));
+    EXPECT_TRUE(Idle());
     pool_.join();
     InstallLogSinkForTest({});
   }
@@ -121,6 +121,7 @@ class ExecutionsTest : public ::testing::Test {
     Build(*fake_, timing);
   }
   void Build(ledger::Store& store, ledger::Timing timing = kTiming) {
+    if (executions_) EXPECT_TRUE(Idle());
     const Executions::Options options{"this process", timing};
     executions_.emplace(pool_.get_executor(), store, mailer_, metrics_, options);
   }

@@ -37,6 +37,7 @@ class ExecutionsSqliteTest : public ExecutionsTest {
 
   // As after a start of the server.
   void Open() {
+    EXPECT_TRUE(Idle());
     executions_.reset();
     store_.reset();
     auto store = ledger::SqliteStore::Open(folder_ / "ledger.db");

@@ -45,7 +45,7 @@ asio::awaitable<void> WaitUntil(base::Clock::time_point at) {
 }
 
 base::Error NotSent(base::Cause cause, std::string detail) {
-  return base::Failed(base::Stage::kConfig, cause, base::ErrorClass::kTransient, std::move(detail));
+  return base::Failed(base::Stage::kDns, cause, base::ErrorClass::kTransient, std::move(detail));
 }
 
 Executed Ended(base::Error error) {
@@ -91,10 +91,14 @@ bool Concerns(const Executed& answer, const ExecutionRequest& begun_by, base::De
   if (answer.kind == Executed::Kind::kLeft || answer.kind == Executed::Kind::kInProgress) {
     return false;
   }
+  if (answer.kind == Executed::Kind::kReplayed &&
+      answer.execution.state == ledger::State::kUncertain && request.command.resend_on_uncertain) {
+    return begun_by.command.resend_on_uncertain;
+  }
   if (!answer.error || answer.error->error_class == base::ErrorClass::kUncertain) return true;
-  // It ended for want of the one who began it.
-  return answer.error->cause != base::Cause::kCancelled &&
-         !(answer.error->cause == base::Cause::kTimeout && its_deadline.Passed());
+  // It ended for want of the one who began it. Silence has other causes than kTimeout too.
+  if (answer.error->cause == base::Cause::kCancelled) return false;
+  return answer.error->reply.has_value() || !its_deadline.Passed();
 }
 
 // Lets the end of the message pass when the ledger has recorded that it may have been sent.
@@ -182,6 +186,7 @@ class Executions::Run {
 
   // On the strand.
   asio::cancellation_signal cancel;
+  bool begun = false;  // before that nobody heeds `cancel`
   Timeline timeline;
   uint64_t epoch = 0;
   ledger::Verdict verdict;
@@ -242,6 +247,21 @@ class Executions::Renewal : public std::enable_shared_from_this<Renewal> {
   bool stopped_ = false;
 };
 
+// Renews as long as it lives.
+class Executions::Renewing {
+ public:
+  Renewing(Executions& executions, const Run& run, uint64_t epoch)
+      : renewal_(std::make_shared<Renewal>(executions, run, epoch)) {
+    renewal_->Start();
+  }
+  ~Renewing() { renewal_->Stop(); }
+  Renewing(const Renewing&) = delete;
+  Renewing& operator=(const Renewing&) = delete;
+
+ private:
+  const std::shared_ptr<Renewal> renewal_;
+};
+
 Executions::Executions(asio::any_io_executor executor, ledger::Store& store, net::Mailer& mailer,
                        Metrics& metrics, Options options)
     : executor_(std::move(executor)),
@@ -264,7 +284,7 @@ asio::awaitable<std::shared_ptr<const Executed>> Executions::Execute(
     if (!co_await Cancelled()) {
       co_await waiter->timer.async_wait(asio::as_tuple(asio::use_awaitable));
     }
-    std::shared_ptr<const Executed> answer = Leave(run, waiter);
+    const auto [answer, kept] = Leave(run, waiter);
     if (answer &&
         (run->request == request || Concerns(*answer, *run->request, run->deadline, *request))) {
       co_return answer;
@@ -274,7 +294,7 @@ asio::awaitable<std::shared_ptr<const Executed>> Executions::Execute(
       co_return std::make_shared<Executed>(Of(Executed::Kind::kInProgress));
     }
     // What it came to cannot be recorded: until it is, nothing else happens to this id.
-    if (answer && run->kept) {
+    if (answer && kept) {
       co_return std::make_shared<Executed>(Of(Executed::Kind::kLedgerUnavailable));
     }
   }
@@ -300,26 +320,31 @@ std::shared_ptr<Executions::Run> Executions::Join(
   return run;
 }
 
-std::shared_ptr<const Executed> Executions::Leave(const std::shared_ptr<Run>& run,
-                                                  const std::shared_ptr<Waiter>& waiter) {
+Executions::Answer Executions::Leave(const std::shared_ptr<Run>& run,
+                                     const std::shared_ptr<Waiter>& waiter) {
   const std::lock_guard lock(mutex_);
   std::erase(run->waiters, waiter);
   if (!run->answer && run->waiters.empty()) {
     run->left = true;
-    asio::post(run->strand, [run] { run->cancel.emit(asio::cancellation_type::terminal); });
+    Cancel(run);
   }
-  return run->answer;
+  return {run->answer, run->kept};
 }
 
 void Executions::Abandon() {
   const std::lock_guard lock(mutex_);
   abandoned_ = true;
-  for (const auto& [key, run] : runs_) {
-    asio::post(run->strand, [run = run] { run->cancel.emit(asio::cancellation_type::terminal); });
-  }
+  for (const auto& [key, run] : runs_) Cancel(run);
 }
 
 // Runs.
+
+// After `left` or `abandoned_` was set, which a run looks at where it waits for nothing.
+void Executions::Cancel(const std::shared_ptr<Run>& run) {
+  asio::post(run->strand, [run] {
+    if (run->begun) run->cancel.emit(asio::cancellation_type::terminal);
+  });
+}
 
 void Executions::Start(const std::shared_ptr<Run>& run) {
   ++running_;
@@ -337,6 +362,7 @@ void Executions::Start(const std::shared_ptr<Run>& run) {
 
 asio::awaitable<void> Executions::Drive(Run& run) {
   co_await asio::this_coro::throw_if_cancelled(false);
+  run.begun = true;
   Executed executed = co_await Attempt(run);
   base::Failpoint("settled");
   Publish(run, std::move(executed), /*keep=*/!run.settled);
@@ -393,7 +419,7 @@ asio::awaitable<Executed> Executions::Attempt(Run& run) {
       continue;
     }
     if (run.deadline.Passed()) co_return Of(Executed::Kind::kInProgress);
-    co_await WaitUntil(run.deadline.Within(pause).at);
+    if (!abandoned_ && !run.left) co_await WaitUntil(run.deadline.Within(pause).at);
   }
 }
 
@@ -428,12 +454,11 @@ asio::awaitable<std::optional<Executed>> Executions::Send(Run& run, ledger::Proc
   LedgerGate gate(store_, request.key, options_.timing, proceed);
   const smtp::SendOptions options{command.all_or_nothing, &gate};
   run.epoch = proceed.execution.epoch;
-  const auto renewal = std::make_shared<Renewal>(*this, run, run.epoch);
-  renewal->Start();
+  std::optional<Renewing> renewing(std::in_place, *this, run, run.epoch);
   base::Result<SentEmail> sent =
       co_await SendEmail(command, envelope, options, proceed.execution.message_id, run.deadline,
                          mailer_, run.timeline);
-  renewal->Stop();
+  renewing.reset();
 
   Executed executed;
   executed.tls = run.timeline.tls();
@@ -468,7 +493,8 @@ asio::awaitable<std::optional<Executed>> Executions::Send(Run& run, ledger::Proc
   executed.execution = ledger::Settle(gate.execution(), run.epoch, verdict, ledger::Now())
                            .value_or(gate.execution());
   const absl::StatusOr<bool> ours = co_await Settle(run, executed.execution);
-  if (ours.ok() && !*ours && !run.left) co_return std::nullopt;
+  const bool end_sent = verdict.kind != ledger::Verdict::Kind::kNotTaken;
+  if (ours.ok() && !*ours && !end_sent) co_return std::nullopt;
   run.settled = ours.ok();
   if (!ours.ok()) LogLedger("settle", request.key, ours.status());
   co_return executed;

@@ -88,13 +88,18 @@ class Executions {
  private:
   class Run;
   class Renewal;
+  class Renewing;
   struct Waiter;
+  struct Answer {
+    std::shared_ptr<const Executed> executed;  // null: there is none yet
+    bool kept = false;                         // it is not recorded yet
+  };
 
   std::shared_ptr<Run> Join(const std::shared_ptr<const ExecutionRequest>& request,
                             base::Deadline deadline, const std::shared_ptr<Waiter>& waiter);
-  std::shared_ptr<const Executed> Leave(const std::shared_ptr<Run>& run,
-                                        const std::shared_ptr<Waiter>& waiter);
+  Answer Leave(const std::shared_ptr<Run>& run, const std::shared_ptr<Waiter>& waiter);
   void Start(const std::shared_ptr<Run>& run);
+  static void Cancel(const std::shared_ptr<Run>& run);
   // Hands the answer to all who wait. Without `keep` the run is over.
   void Publish(Run& run, Executed executed, bool keep);
   void Remove(Run& run);

@@ -112,6 +112,8 @@ std::optional<Execution> Gate(const Execution& known, uint64_t epoch,
     Recipient* recipient = Find(next, index);
     if (recipient == nullptr || Delivered(*recipient)) return std::nullopt;
     recipient->state = Recipient::State::kOffered;
+    recipient->code = 0;
+    recipient->enhanced_code.clear();
   }
   next.state = State::kCommitting;
   next.lease_until = now + timing.lease + timing.reply_wait;

@@ -48,7 +48,7 @@ struct Recipient {
   };
   State state = State::kOpen;
   bool maybe = false;         // an earlier message may have been delivered
-  int code = 0;               // of the last reply to its RCPT; 0: there was none
+  int code = 0;               // of the last reply to its RCPT; 0: there was none, or it was taken
   std::string enhanced_code;  // of that reply
 
   friend bool operator==(const Recipient&, const Recipient&) = default;

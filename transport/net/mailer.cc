@@ -116,6 +116,7 @@ asio::awaitable<Result<T>> Isolated(LiveCalls& calls, Body run, smtp::Observer& 
   co_await asio::this_coro::throw_if_cancelled(false);
   const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
   if (state.cancelled() != asio::cancellation_type::none) {
+    if (calls.abandoned()) co_return NotBegun(Cause::kStopped, "stopping", observer);
     co_return NotBegun(Cause::kCancelled, "cancelled", observer);
   }
   const asio::any_io_executor executor = co_await asio::this_coro::executor;

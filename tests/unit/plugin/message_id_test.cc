@@ -15,6 +15,11 @@ TEST(MessageIdTest, TheSameRequestAlwaysHasTheSameId) {
   EXPECT_EQ(Make("execute", "t", "r1"), Make("execute", "t", "r1"));
 }
 
+TEST(MessageIdTest, IdsStayWhatTheyWereInEarlierVersions) {
+  // HMAC-SHA-256 of "7:execute1:t2:r1", its first half.
+  EXPECT_EQ(Make("execute", "t", "r1"), "<2a454f7e54265f12cb4798dcd71826c0@example.com>");
+}
+
 TEST(MessageIdTest, SpaceTenantRequestAndKeyTellIdsApart) {
   const std::string id = Make("execute", "t", "r1");
   EXPECT_NE(id, Make("test", "t", "r1"));

@@ -54,6 +54,38 @@ TEST_F(RequestMappingTest, AnOrdinaryRequestHasNoFindings) {
   EXPECT_EQ(command.value.account.resolved.settings.ehlo_name, "example.com");
 }
 
+TEST_F(RequestMappingTest, RequestIdIsRequiredWhereTheOperatorSaysSo) {
+  const Checked<SendCommand> without = MapExecute(good_, catalog_, true);
+  ASSERT_FALSE(without.ok());
+  EXPECT_EQ(without.findings[0].field, "request_id");
+  EXPECT_EQ(without.findings[0].reason, "REQUEST_ID_REQUIRED");
+  good_.set_request_id("r1");
+  const Checked<SendCommand> with = MapExecute(good_, catalog_, true);
+  EXPECT_TRUE(with.ok());
+  EXPECT_EQ(with.value.request_id, "r1");
+}
+
+TEST_F(RequestMappingTest, TestSendWantsNoRequestId) {
+  v1::TestSendRequest request;
+  *request.mutable_config() = good_.config();
+  *request.mutable_email() = good_.email();
+  EXPECT_TRUE(MapTestSend(request, catalog_).ok());
+}
+
+TEST_F(RequestMappingTest, PolicyAndResendAreTaken) {
+  const Checked<SendCommand> plain = MapExecute(good_, catalog_, false);
+  EXPECT_FALSE(plain.value.all_or_nothing);
+  EXPECT_FALSE(plain.value.resend_on_uncertain);
+  good_.set_delivery(v1::DELIVERY_POLICY_DELIVER_TO_ACCEPTED);
+  EXPECT_FALSE(MapExecute(good_, catalog_, false).value.all_or_nothing);
+  good_.set_delivery(v1::DELIVERY_POLICY_ALL_OR_NOTHING);
+  good_.set_resend_on_uncertain(true);
+  const Checked<SendCommand> strict = MapExecute(good_, catalog_, false);
+  EXPECT_TRUE(strict.ok());
+  EXPECT_TRUE(strict.value.all_or_nothing);
+  EXPECT_TRUE(strict.value.resend_on_uncertain);
+}
+
 struct BadInput {
   const char* name;
   std::function<void(v1::ExecuteRequest&)> spoil;
@@ -205,6 +237,12 @@ const BadInput kBadInputs[] = {
     {"UnknownRelay", [](auto& r) { r.mutable_config()->set_relay("nobody"); },
      "config.relay RELAY_UNKNOWN"},
     {"NoSettingsAndNoDefault", [](auto& r) { r.clear_config(); }, "config NO_DEFAULT_RELAY"},
+    {"UnknownPolicy", [](auto& r) { r.set_delivery(static_cast<v1::DeliveryPolicy>(99)); },
+     "delivery FIELD_INVALID"},
+    {"RequestIdTooLong",
+     [](auto& r) { r.set_request_id(std::string(kMaxRequestIdBytes + 1, 'x')); },
+     "request_id LIMIT_EXCEEDED"},
+    {"RequestIdWithBlank", [](auto& r) { r.set_request_id("a b"); }, "request_id FIELD_INVALID"},
     {"RequestIdWithLineBreak", [](auto& r) { r.set_request_id("a\nb"); },
      "request_id FIELD_INVALID"},
     {"LongContext", [](auto& r) { r.mutable_context()->set_run_id(std::string(257, 'x')); },

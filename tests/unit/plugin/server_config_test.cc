@@ -260,6 +260,64 @@ TEST_F(ConfigFileTest, RelativePathInAFolderThatIsGoneIsSaid) {
   fs::current_path(before);
 }
 
+TEST(ServerConfigTest, LedgerIsAFileInTheStateFolderAndIdsAreRequired) {
+  const ServerConfig config = Good({"--state-dir", "/srv/state"});
+  EXPECT_EQ(config.ledger.file, "/srv/state/ledger.db");
+  EXPECT_EQ(config.ledger.url, "");
+  EXPECT_FALSE(config.ledger.off());
+  EXPECT_EQ(config.ledger.retention, std::chrono::hours(7 * 24));
+  EXPECT_EQ(config.ledger.lease, milliseconds(30'000));
+  EXPECT_EQ(config.ledger.reply_wait, std::chrono::minutes(10));
+  EXPECT_TRUE(config.request_id_required);
+}
+
+TEST(ServerConfigTest, LedgerMayBeElsewhereOrPostgresql) {
+  EXPECT_EQ(Good({"--ledger", "sqlite:/srv/l.db"}).ledger.file, "/srv/l.db");
+  EXPECT_EQ(Good({"--ledger", "sqlite:l.db"}).ledger.file, fs::current_path() / "l.db");
+  for (const char* url : {"postgresql://u:p@db/ledger", "postgres://db/ledger"}) {
+    const ServerConfig config = Good({}, {{"SENDSTEP_LEDGER", url}});
+    EXPECT_EQ(config.ledger.url, url);
+    EXPECT_TRUE(config.ledger.file.empty());
+  }
+  EXPECT_EQ(
+      Good({"--ledger", "sqlite:/srv/l.db"}, {{"SENDSTEP_LEDGER", "postgres://db/l"}}).ledger.url,
+      "")
+      << "the flag wins";
+}
+
+TEST(ServerConfigTest, WithoutALedgerNoIdIsRequired) {
+  const ServerConfig config = Good({"--ledger", "off", "--request-id", "required"});
+  EXPECT_TRUE(config.ledger.off());
+  EXPECT_FALSE(config.request_id_required);
+  EXPECT_FALSE(Good({"--ledger", "sqlite:/l.db"}, {{"SENDSTEP_LEDGER", "off"}}).ledger.off());
+}
+
+TEST(ServerConfigTest, IdsMayBeOptional) {
+  EXPECT_FALSE(Good({"--request-id", "optional"}).request_id_required);
+}
+
+TEST(ServerConfigTest, TimesOfTheLedgerAreTaken) {
+  const ServerConfig config = Good({"--retention", "30d", "--lease=1s", "--reply-wait", "90s"});
+  EXPECT_EQ(config.ledger.retention, std::chrono::hours(30 * 24));
+  EXPECT_EQ(config.ledger.lease, milliseconds(1000));
+  EXPECT_EQ(config.ledger.reply_wait, std::chrono::seconds(90));
+}
+
+TEST(ServerConfigTest, BadSettingsOfTheLedgerAreRefused) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--ledger", "/srv/l.db"}, {"--ledger", "sqlite:"}, {"--ledger", "mysql://db/l"},
+      {"--request-id", "no"},    {"--retention", "59s"},  {"--retention", "4000d"},
+      {"--lease", "999ms"},      {"--lease", "2h"},       {"--lease", "soon"},
+      {"--reply-wait", "500ms"}, {"--reply-wait", "2h"}};
+  for (const auto& [flag, value] : cases) {
+    EXPECT_THAT(Bad({flag, value}), HasSubstr(flag)) << value;
+  }
+}
+
+TEST(ServerConfigTest, PasswordOfTheLedgerIsNotRepeated) {
+  EXPECT_THAT(Bad({"--ledger", "mysql://u:canary@db/l"}), testing::Not(HasSubstr("canary")));
+}
+
 TEST(ServerConfigTest, VersionIsOneLine) {
   const CommandLine parsed = Parse({"--version"});
   EXPECT_EQ(parsed.exit_code, 0);

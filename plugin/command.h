@@ -3,6 +3,7 @@
 #define SENDSTEP_PLUGIN_COMMAND_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "providers/finding.h"
@@ -11,6 +12,11 @@
 #include "transport/smtp/envelope.h"
 
 namespace sendstep::plugin {
+
+// No caller is authenticated yet: all are one tenant.
+inline constexpr std::string_view kTenant = "default";
+// The ledger's space of Execute, and its Message-IDs'.
+inline constexpr std::string_view kExecute = "execute";
 
 // Whose SMTP account sends, resolved. Field paths of its findings are absolute
 // ("config.smtp.port").

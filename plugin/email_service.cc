@@ -29,10 +29,7 @@ namespace {
 namespace asio = boost::asio;
 using providers::Finding;
 
-// No caller is authenticated yet: all are one tenant.
-constexpr std::string_view kTenant = "default";
-constexpr std::string_view kExecute = "execute";  // the ledger's space, and the Message-IDs'
-constexpr std::string_view kTest = "test";
+constexpr std::string_view kTest = "test";  // as kExecute
 
 AccountCatalog CatalogOf(const Dependencies& deps) {
   return {deps.registry, deps.relays, deps.sandbox, deps.ehlo_name};
@@ -387,7 +384,8 @@ asio::awaitable<grpc::Status> AskLedger(const Dependencies& deps, std::string me
 }
 
 grpc::Status LedgerFailed(const absl::Status& status) {
-  Log(Level::kError, "ledger_failed", {{"doing", "ask"}, {"detail", std::string(status.message())}});
+  Log(Level::kError, "ledger_failed",
+      {{"doing", "ask"}, {"detail", std::string(status.message())}});
   return LedgerUnavailable();
 }
 

@@ -1,5 +1,5 @@
 // Keeps the ledger that the operator chose: opens it, sees that it was written with this server's
-// key, forgets what is old and watches its health.
+// key, forgets what is old, ends what a server that is gone had begun, and watches its health.
 #ifndef SENDSTEP_PLUGIN_LEDGER_KEEPER_H_
 #define SENDSTEP_PLUGIN_LEDGER_KEEPER_H_
 
@@ -11,6 +11,8 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,9 +26,10 @@ namespace sendstep::plugin {
 // whose threads run meanwhile.
 class LedgerKeeper {
  public:
-  // The error is one sentence for the operator. `config` names a ledger.
+  // The error is one sentence for the operator. `config` names a ledger; `owner` is this process's
+  // name in it.
   static absl::StatusOr<std::unique_ptr<LedgerKeeper>> Open(
-      const boost::asio::any_io_executor& executor, const LedgerConfig& config,
+      const boost::asio::any_io_executor& executor, const LedgerConfig& config, std::string owner,
       const base::Secret& key);
   ~LedgerKeeper();
   LedgerKeeper(const LedgerKeeper&) = delete;
@@ -34,19 +37,25 @@ class LedgerKeeper {
 
   ledger::Store& store() { return *store_; }
 
-  // From now on, until Stop: prunes, and tells `on_change` whether the store is well, first at once
-  // and then whenever that changes. Called on the executor.
+  // From now on, until Stop: prunes, ends what was abandoned, and tells `on_change` whether the
+  // store is well, first at once and then whenever that changes. Called on the executor.
   void Watch(std::function<void(bool well)> on_change);
   void Stop();
 
  private:
   LedgerKeeper(const boost::asio::any_io_executor& executor, const LedgerConfig& config,
-               std::unique_ptr<ledger::Store> store);
+               std::string owner, std::unique_ptr<ledger::Store> store);
   boost::asio::awaitable<void> Run();
   boost::asio::awaitable<void> Prune();
+  // Without it, an execution whose owner is gone would stay as it is until somebody calls Execute.
+  boost::asio::awaitable<void> EndAbandoned();
+  boost::asio::awaitable<absl::Status> EndAbandoned(ledger::Query query, ledger::Time& held_since);
+  boost::asio::awaitable<absl::StatusOr<bool>> EndAbandoned(ledger::Key key);
 
-  const std::chrono::milliseconds retention_;
+  const LedgerConfig config_;
+  const std::string owner_;
   std::unique_ptr<ledger::Store> store_;
+  std::optional<ledger::Time> looked_until_;  // what changed before is nobody's; on the strand
   std::function<void(bool)> on_change_;
   boost::asio::strand<boost::asio::any_io_executor> strand_;
   boost::asio::steady_timer timer_;  // on the strand, as what follows

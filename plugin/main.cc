@@ -56,6 +56,7 @@ void WaitForSignal() {
 int main(int argc, char** argv) {
   ProtectMemory();
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is the ledger's error, not the end
   const auto command_line = sendstep::plugin::ParseCommandLine(
       std::vector<std::string>(argv + 1, argv + argc), sendstep::plugin::ProcessEnvironment());
   if (!command_line.config) {

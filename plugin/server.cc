@@ -262,12 +262,13 @@ class Server::Impl {
  private:
   absl::Status OpenLedger(const base::Secret& key) {
     if (config_.ledger.off()) return absl::OkStatus();
-    auto keeper = LedgerKeeper::Open(workers_.executor(), config_.ledger, key);
+    const std::string owner = RandomHex(16);
+    auto keeper = LedgerKeeper::Open(workers_.executor(), config_.ledger, owner, key);
     if (!keeper.ok()) return keeper.status();
     keeper_ = *std::move(keeper);
     executions_.emplace(
         workers_.executor(), keeper_->store(), mailer_, metrics_,
-        Executions::Options{RandomHex(16), {config_.ledger.lease, config_.ledger.reply_wait}});
+        Executions::Options{owner, {config_.ledger.lease, config_.ledger.reply_wait}});
     return absl::OkStatus();
   }
 

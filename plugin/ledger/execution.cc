@@ -161,6 +161,15 @@ std::optional<Execution> Settle(const Execution& known, uint64_t epoch, const Ve
   return next;
 }
 
+std::optional<Execution> Abandon(const Execution& known, const std::string& owner, bool sole,
+                                 Time now) {
+  const bool ended = sole && known.owner != owner;
+  if (!Held(known) || (!ended && now < known.lease_until)) return std::nullopt;
+  Execution next = Abandoned(known, now);
+  if (next.reason.empty()) next.reason = "OWNER_GONE";
+  return next;
+}
+
 std::optional<Execution> Resolve(const Execution& known, bool sent, Time now) {
   if (known.state != State::kUncertain) return std::nullopt;
   Execution next = known;

@@ -163,6 +163,11 @@ struct Verdict {
 std::optional<Execution> Settle(const Execution& known, uint64_t epoch, const Verdict& verdict,
                                 Time now);
 
+// Looked at by process `owner` (and `sole`: see Claim), which is not about to begin it: as it is
+// when its owner is gone. Nothing: nobody has it, or its owner may be at it.
+std::optional<Execution> Abandon(const Execution& known, const std::string& owner, bool sole,
+                                 Time now);
+
 // A person settles what is uncertain. Nothing: it is not.
 std::optional<Execution> Resolve(const Execution& known, bool sent, Time now);
 

@@ -136,7 +136,8 @@ class SqliteStore::Writer {
 
   absl::Status Prepare();
   void Loop();
-  absl::Status Transaction(std::span<Job> jobs);
+  // `begun`: the jobs were tried.
+  absl::Status Transaction(std::span<Job> jobs, bool& begun);
   void Finish(Job& job, const absl::Status& status);
   absl::Status KnownHealth() const {
     const std::lock_guard lock(mutex_);
@@ -203,13 +204,14 @@ absl::Status SqliteStore::Writer::Health() {
 void SqliteStore::Writer::Loop() {
   for (auto batch = queue_.Take(kMaxBatch); !batch.empty(); batch = queue_.Take(kMaxBatch)) {
     const absl::Status broken = KnownHealth();
-    absl::Status status = absl::IsDataLoss(broken) ? broken : Transaction(batch);
-    if (status.ok() || batch.size() == 1 || absl::IsDataLoss(status)) {
+    bool begun = false;
+    absl::Status status = absl::IsDataLoss(broken) ? broken : Transaction(batch, begun);
+    if (status.ok() || !begun || batch.size() == 1 || absl::IsDataLoss(status)) {
       for (Job& job : batch) Finish(job, status);
       continue;
     }
     // One of them cannot be done; the others need not suffer.
-    for (Job& job : batch) Finish(job, Transaction(std::span(&job, 1)));
+    for (Job& job : batch) Finish(job, Transaction(std::span(&job, 1), begun));
   }
 }
 
@@ -221,13 +223,14 @@ void SqliteStore::Writer::Finish(Job& job, const absl::Status& status) {
   job.done(status);
 }
 
-absl::Status SqliteStore::Writer::Transaction(std::span<Job> jobs) {
+absl::Status SqliteStore::Writer::Transaction(std::span<Job> jobs, bool& begun) {
   const auto step = [](Statement& statement) {
     const absl::Status status = statement.Step().status();
     statement.Reset();
     return status;
   };
   if (absl::Status status = step(*begin_); !status.ok()) return status;
+  begun = true;
   absl::Status status;
   for (Job& job : jobs) {
     status = job.work(*this);

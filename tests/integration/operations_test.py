@@ -42,13 +42,6 @@ class Operations(unittest.TestCase):
         self.assertTrue(call.is_alive(), getattr(call, "answer", None))
         return call, reply
 
-    @staticmethod
-    def in_flight(server):
-        _, text = server.get("/metrics")
-        return sum(float(value) for method, value in re.findall(
-            r'^sendstep_requests_in_flight\{method="(\w+)"\} (\S+)$', text, re.MULTILINE)
-            if method == "Execute")
-
     def test_probes_answer(self):
         server = self.start()
         self.assertEqual(200, server.get("/healthz")[0])
@@ -58,7 +51,7 @@ class Operations(unittest.TestCase):
     def test_sigterm_finishes_what_is_in_flight_and_exits_0(self):
         server = self.start()
         call, reply = self.send_in_flight(server)
-        self.assertEqual(1, self.in_flight(server))
+        self.assertEqual(1, server.in_flight())
         server.process.send_signal(signal.SIGTERM)
         support.until(lambda: server.get("/readyz")[0] == 503, "not ready")
         self.assertEqual(200, server.get("/healthz")[0])
@@ -122,7 +115,7 @@ class Operations(unittest.TestCase):
             "request_id": "stopped-1",
             "config": {"smtp": {"host": "127.0.0.1", "port": listener.getsockname()[1]}},
             "email": letter("bob@example.org")})
-        support.until(lambda: self.in_flight(server) == 1, "the call")
+        support.until(lambda: server.in_flight() == 1, "the call")
         server.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, server.process.wait())
         call.join()

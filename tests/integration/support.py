@@ -215,6 +215,13 @@ class Process:
                 self._process.kill()
         return self.wait()
 
+    def kill(self):
+        """SIGKILL, and waits for the end."""
+        if self in _running:
+            _running.remove(self)
+        self._process.kill()
+        return self.wait()
+
 
 def stop_everything():
     for process in list(reversed(_running)):
@@ -379,10 +386,11 @@ def _answer(ran):
 
 
 class Sendstepd:
-    """The server under test on free ports, with a state folder of its own."""
+    """The server under test on free ports, with a state folder of its own, or in `folder` with the
+    one that an earlier server left there."""
 
-    def __init__(self, *flags, env=None):
-        self.folder = temporary_folder()
+    def __init__(self, *flags, env=None, folder=None):
+        self.folder = folder or temporary_folder()
         self.process = Process(
             [BUILD / "sendstepd", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
              "--state-dir", self.folder / "state", *flags],
@@ -407,6 +415,24 @@ class Sendstepd:
         request.setdefault("request_id", f"test-{secrets.token_hex(8)}")
         return self.call("Execute", request, deadline)
 
+    def call_from_a_process(self, method, request, deadline=60):
+        """The call as a process of its own, for callers that are gone before their answer."""
+        return Process([TOOLS / "grpcurl", "-plaintext", *PROTOS, "-max-time", str(deadline), "-d",
+                        json.dumps(request), self.address, f"{SERVICE}/{method}"])
+
+    def in_flight(self, method="Execute"):
+        """How many calls of a method have no answer yet."""
+        _, text = self.get("/metrics")
+        return sum(float(value) for name, value in re.findall(
+            r'^sendstep_requests_in_flight\{method="(\w+)"\} (\S+)$', text, re.MULTILINE)
+            if name == method)
+
+    def health(self):
+        """What gRPC's health service says of the service."""
+        ran = grpcurl("-d", json.dumps({"service": SERVICE}), self.address,
+                      "grpc.health.v1.Health/Check")
+        return ran.json["status"] if ran.code == 0 else ran.err
+
     def sendstep(self, *args, env=None, stdin=None, cwd=None):
         """The command line against this server."""
         return sendstep(args[0], "--server", self.address, *args[1:], env=env, stdin=stdin, cwd=cwd)
@@ -422,6 +448,10 @@ class Sendstepd:
             return 0, ""
         watch.heard(f"http {path}", body)
         return status, body.decode()
+
+    def kill(self):
+        """Ends it as a crash does."""
+        self.process.kill()
 
     def stop(self):
         """Stops it; it must end well, which with sanitizers means that they found nothing."""

@@ -116,6 +116,24 @@ TEST(Execution, InAStoreOfOneProcessEveryOtherOwnerHasEnded) {
   EXPECT_EQ(std::get<Replay>(Begin(&gated, sole, kNow)).execution.state, State::kUncertain);
 }
 
+TEST(Execution, WhoeverLooksEndsWhatItsOwnerHasLeft) {
+  const Execution reserved = Claimed();
+  const Execution gated = Gated(reserved);
+  for (const Execution& held : {reserved, gated}) {
+    EXPECT_FALSE(Abandon(held, "other", /*sole=*/false, kNow));
+    EXPECT_FALSE(Abandon(held, "me", /*sole=*/true, kNow)) << "it may be at it";
+    EXPECT_TRUE(Abandon(held, "other", /*sole=*/true, kNow)) << "every other process has ended";
+    const Execution ended = *Abandon(held, "other", /*sole=*/false, held.lease_until);
+    EXPECT_EQ(ended.state, held.state == State::kReserved ? State::kFailed : State::kUncertain);
+    EXPECT_EQ(ended.reason, "OWNER_GONE");
+    EXPECT_FALSE(Abandon(ended, "other", /*sole=*/true, ended.lease_until)) << "nobody has it";
+    EXPECT_EQ(ended.epoch, held.epoch);
+  }
+  const Execution failed = *Abandon(reserved, "other", /*sole=*/true, kNow);
+  EXPECT_FALSE(Gate(failed, reserved.epoch, std::vector<size_t>{0, 1}, kTiming, kNow))
+      << "an owner that was paused sends no end";
+}
+
 TEST(Execution, OwnerThatWasTakenOverIsRefusedAtTheGate) {
   const Execution first = Claimed();
   const auto second = std::get<Proceed>(Begin(&first, Others(), kNow + kTiming.lease)).execution;

@@ -30,7 +30,10 @@ def missing():
 
 
 class Postgres:
-    def __init__(self):
+    """`settings`: further ones of postgresql.conf, "name=value"."""
+
+    def __init__(self, *settings):
+        self._settings = [word for setting in settings for word in ("-c", setting)]
         self.folder = support.temporary_folder()
         self._as = ["setpriv", "--pdeathsig", "QUIT"]
         if os.geteuid() == 0:
@@ -47,7 +50,29 @@ class Postgres:
 
     @property
     def url(self):
-        return f"postgresql://postgres@/postgres?host={self.folder}"
+        return self.url_of("postgres")
+
+    def url_of(self, database, user="postgres"):
+        return f"postgresql://{user}@/{database}?host={self.folder}"
+
+    def database(self):
+        """The URL of a new database."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.sql(f"CREATE DATABASE {name}")
+        return self.url_of(name)
+
+    def sql(self, statement, url=None):
+        """What psql prints of it, without headers."""
+        done = support.run([_binaries() / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", "-",
+                            url or self.url], stdin=statement)
+        assert done.code == 0, done.err
+        return done.out
+
+    def dump(self, url):
+        """All that a database holds, as SQL."""
+        done = support.run([_binaries() / "pg_dump", url])
+        assert done.code == 0, done.err
+        return done.out
 
     def start(self):
         with (self.folder / "log").open("ab") as log:
@@ -56,7 +81,7 @@ class Postgres:
                  "-k", self.folder, "-c", "listen_addresses=", "-c", "shared_buffers=64MB",
                  "-c", "max_connections=60",
                  # After a crash it would otherwise sync a thousand files, one by one.
-                 "-c", "recovery_init_sync_method=syncfs"],
+                 "-c", "recovery_init_sync_method=syncfs", *self._settings],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         support.until(self._ready, "PostgreSQL takes connections")
 

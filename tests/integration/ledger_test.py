@@ -598,11 +598,13 @@ class Semantics:
         self.sends(request_id, provider)
         self.assertEqual(1, len(provider.messages))
 
-    def killed_after_the_end(self):
+    def killed_after_the_end(self, *flags):
+        """`flags` of the server that is killed and of the one started after it."""
         held = scripted.Held("250 2.0.0 OK")
         provider, request_id = self.provider(end=[held, "250 2.0.0 OK"]), new_id()
+        self.restarted(*flags)
         caller = self.at(held, provider, request_id)
-        self.restarted(kill=True)
+        self.restarted(*flags, kill=True)
         self.assertNotEqual(0, caller.wait())
         return provider, request_id
 
@@ -734,8 +736,7 @@ class OnPostgres(Semantics, LedgerTest):
                                            self.known(request_id, server)["attempts"]))
 
     def test_killed_after_the_end_is_uncertain_when_its_time_is_over(self):
-        self.restarted("--reply-wait", "1s")
-        provider, request_id = self.killed_after_the_end()
+        provider, request_id = self.killed_after_the_end("--reply-wait", "1s")
         other = self.replica()
         support.until(lambda: self.execute(request_id, provider, server=other, deadline=3).code
                       == "DATA_LOSS", "uncertain")
@@ -743,8 +744,7 @@ class OnPostgres(Semantics, LedgerTest):
         self.assertEqual(1, len(provider.messages))
 
     def test_killed_after_the_end_can_be_seen_and_resolved_without_another_call(self):
-        self.restarted("--reply-wait", "1s")
-        provider, request_id = self.killed_after_the_end()
+        provider, request_id = self.killed_after_the_end("--reply-wait", "1s")
         self.until_state("UNCERTAIN", request_id)
         self.resolve(request_id, "--sent")
         self.sends(request_id, provider, dedupe="DEDUPE_REPLAYED")
@@ -759,7 +759,7 @@ class FaultTest(LedgerTest):
 
     def assert_unavailable(self, server, calls=1):
         """Sends are refused, nobody gets anything, and whoever watches knows."""
-        running = [server.call_in_background("Execute", self.request(new_id(), self.sink))
+        running = [server.call_in_background("Execute", self.request(new_id(), self.sink), 20)
                    for _ in range(calls)]
         for call in running:
             call.join()

@@ -39,7 +39,7 @@ class LedgerKeeperTest : public ::testing::Test {
   }
 
   absl::StatusOr<std::unique_ptr<LedgerKeeper>> Open(const char* key = "key") {
-    return LedgerKeeper::Open(pool_.get_executor(), config_, base::Secret(key));
+    return LedgerKeeper::Open(pool_.get_executor(), config_, "owner", base::Secret(key));
   }
   template <class T>
   T Await(asio::awaitable<T> work) {

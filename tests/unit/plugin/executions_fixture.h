@@ -201,8 +201,8 @@ class ExecutionsTest : public ::testing::Test {
   net::Mailer mailer_{resolver_};
   Metrics metrics_;
   ScriptedSmtp smtp_;
-  std::unique_ptr<FakeStore> fake_;
   boost::asio::thread_pool pool_{3};
+  std::unique_ptr<FakeStore> fake_;  // destroyed before it, as stores have to be
   std::optional<Executions> executions_;
 };
 

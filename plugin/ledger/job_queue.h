@@ -24,14 +24,13 @@
 
 namespace sendstep::ledger {
 
-// Jobs in the order they came, for threads that each have a Worker.
+// Jobs in the order they came; `Work` is what a thread has to know to do one.
 //
 // Threads: thread-safe. Lifetime: outlives the threads that take from it; what is then left comes
 // back kUnavailable.
-template <class Worker>
+template <class Work>
 class JobQueue {
  public:
-  using Work = absl::AnyInvocable<absl::Status(Worker&)>;
   using Done = absl::AnyInvocable<void(absl::Status)>;
   struct Job {
     Work work;
@@ -53,11 +52,24 @@ class JobQueue {
     added_.notify_one();
   }
 
-  // Waits for jobs and takes the first ones, at most `most`. Empty: closed.
-  std::vector<Job> Take(size_t most) {
+  // Makes a job that was taken the next one again.
+  void PutBack(Job job) {
+    {
+      const std::lock_guard lock(mutex_);
+      jobs_.push_front(std::move(job));
+    }
+    added_.notify_one();
+  }
+
+  // Waits for a job and takes it; where it is one of those that can be done `together`, also those
+  // right behind it that are, at most `most` in all. Empty: closed.
+  std::vector<Job> Take(size_t most, bool (*together)(const Work&)) {
     std::unique_lock lock(mutex_);
     added_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
-    return closed_ ? std::vector<Job>() : Front(most);
+    if (closed_) return {};
+    size_t count = 0;
+    while (count < std::min(most, jobs_.size()) && together(jobs_[count].work)) ++count;
+    return Front(std::max<size_t>(count, 1));
   }
 
   // Those that wait now.
@@ -76,9 +88,9 @@ class JobQueue {
   }
 
  private:
-  std::vector<Job> Front(size_t most) {
+  std::vector<Job> Front(size_t count) {
     std::vector<Job> front;
-    for (size_t n = std::min(most, jobs_.size()); n > 0; --n) {
+    for (; count > 0; --count) {
       front.push_back(std::move(jobs_.front()));
       jobs_.pop_front();
     }
@@ -91,12 +103,11 @@ class JobQueue {
   bool closed_ = false;
 };
 
-// Has a worker do `work` and resumes the caller on its own executor.
-template <class Worker>
-boost::asio::awaitable<absl::Status> Ask(JobQueue<Worker>& queue,
-                                         typename JobQueue<Worker>::Work work) {
+// Has a thread do `work` and resumes the caller on its own executor.
+template <class Work>
+boost::asio::awaitable<absl::Status> Ask(JobQueue<Work>& queue, Work work) {
   namespace asio = boost::asio;
-  auto initiate = [&queue](auto handler, typename JobQueue<Worker>::Work what) {
+  auto initiate = [&queue](auto handler, Work what) {
     auto executor = asio::prefer(asio::get_associated_executor(handler),
                                  asio::execution::outstanding_work.tracked);
     auto done = [handler = std::move(handler), executor](absl::Status status) mutable {
@@ -116,15 +127,13 @@ boost::asio::awaitable<absl::Status> Ask(JobQueue<Worker>& queue,
       initiate, token, std::move(work));
 }
 
-// The same for work that finds something.
+// The same for work that finds something; `Worker` is what a thread does it with.
 template <class T, class Worker>
 using Finding = absl::AnyInvocable<absl::StatusOr<T>(Worker&)>;
-template <class T, class Worker>
-boost::asio::awaitable<absl::StatusOr<T>> AskFor(JobQueue<Worker>& queue, Finding<T, Worker> find) {
+template <class T, class Worker, class Work>
+boost::asio::awaitable<absl::StatusOr<T>> AskFor(JobQueue<Work>& queue, Finding<T, Worker> find) {
   absl::StatusOr<T> found;
-  typename JobQueue<Worker>::Work work = [&found, &find](Worker& worker) {
-    return (found = find(worker)).status();
-  };
+  Work work = [&found, &find](Worker& worker) { return (found = find(worker)).status(); };
   const absl::Status status = co_await Ask(queue, std::move(work));
   if (!status.ok()) co_return status;
   co_return found;

@@ -11,6 +11,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 
 namespace sendstep::ledger {
@@ -18,6 +19,10 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+
+// Of pg_type, the same in every server.
+constexpr uint32_t kBytea = 17;
+constexpr uint32_t kText = 25;
 
 struct FreeOptions {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
@@ -97,9 +102,46 @@ PostgresValues& PostgresValues::Add(int64_t number) {
   return *this;
 }
 
+PostgresValues& PostgresValues::AddTexts(const std::vector<std::string_view>& texts) {
+  return AddArray(kText, texts);
+}
+
+PostgresValues& PostgresValues::AddBytes(const std::vector<std::string_view>& bytes) {
+  return AddArray(kBytea, bytes);
+}
+
+PostgresValues& PostgresValues::AddNumbers(const std::vector<int64_t>& numbers) {
+  values_.push_back(absl::StrCat("{", absl::StrJoin(numbers, ","), "}"));
+  binary_.push_back(0);
+  return *this;
+}
+
+// As array_recv() reads it: dimensions, whether there are nulls, the elements' type; of each
+// dimension its size and first index; of each element its size and bytes.
+PostgresValues& PostgresValues::AddArray(uint32_t type,
+                                         const std::vector<std::string_view>& elements) {
+  std::string array;
+  const auto put = [&array](size_t number) {
+    for (int shift = 24; shift >= 0; shift -= 8)
+      array.push_back(static_cast<char>(number >> shift));
+  };
+  for (const size_t number : {size_t{1}, size_t{0}, size_t{type}, elements.size(), size_t{1}}) {
+    put(number);
+  }
+  for (const std::string_view element : elements) {
+    put(element.size());
+    array.append(element);
+  }
+  return Add(array);
+}
+
 std::string_view PostgresResult::Bytes(int row, int column) const {
   return {PQgetvalue(result_.get(), row, column),
           static_cast<size_t>(PQgetlength(result_.get(), row, column))};
+}
+
+int64_t PostgresResult::Number(int row, int column) const {
+  return std::strtoll(PQgetvalue(result_.get(), row, column), nullptr, 10);
 }
 
 size_t PostgresResult::affected() const {

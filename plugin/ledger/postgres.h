@@ -43,9 +43,14 @@ class PostgresValues {
  public:
   PostgresValues& Add(std::string_view bytes);
   PostgresValues& Add(int64_t number);
+  // Arrays: text[], bytea[] and of any integers.
+  PostgresValues& AddTexts(const std::vector<std::string_view>& texts);
+  PostgresValues& AddBytes(const std::vector<std::string_view>& bytes);
+  PostgresValues& AddNumbers(const std::vector<int64_t>& numbers);
 
  private:
   friend class PostgresConnection;
+  PostgresValues& AddArray(uint32_t type, const std::vector<std::string_view>& elements);
   std::vector<std::string> values_;
   std::vector<int> binary_;
 };
@@ -57,6 +62,8 @@ class PostgresResult {
   int rows() const { return PQntuples(result_.get()); }
   // Valid as long as the result.
   std::string_view Bytes(int row, int column) const;
+  // Of a column that is a number as text.
+  int64_t Number(int row, int column) const;
   // How many rows a statement changed.
   size_t affected() const;
   PGresult* get() const { return result_.get(); }

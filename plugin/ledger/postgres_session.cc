@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,17 +17,20 @@ constexpr int64_t kSchemaVersion = 1;
 // "SSL1", twice: of all advisory locks of a database the one for making the tables.
 constexpr char kLockSchema[] = "SELECT pg_advisory_xact_lock(x'53534c3153534c31'::bigint)::text";
 
+// The primary key comes last: of indexes that seem equally good for a key, as all do before the
+// table's first ANALYZE, the planner takes the youngest; the other one would have it go through all
+// that the tenant has.
 constexpr const char* kSchema[] = {
     "CREATE TABLE sendstep_ledger_schema (version integer NOT NULL)",
     "CREATE TABLE sendstep_ledger_executions ("
     " space text COLLATE \"C\" NOT NULL, tenant text COLLATE \"C\" NOT NULL,"
     " request_id text COLLATE \"C\" NOT NULL,"
-    " state integer NOT NULL, updated_at bigint NOT NULL, record bytea NOT NULL,"
-    " PRIMARY KEY (space, tenant, request_id))",
+    " state integer NOT NULL, updated_at bigint NOT NULL, record bytea NOT NULL)",
     "CREATE INDEX sendstep_ledger_executions_by_time"
     " ON sendstep_ledger_executions (space, tenant, updated_at, request_id)",
     "CREATE INDEX sendstep_ledger_executions_by_age"
     " ON sendstep_ledger_executions (updated_at, state)",
+    "ALTER TABLE sendstep_ledger_executions ADD PRIMARY KEY (space, tenant, request_id)",
 };
 
 // One change of a key at a time, in all sessions and processes, also where no row is yet: whoever
@@ -33,31 +38,45 @@ constexpr const char* kSchema[] = {
 // has ended for everybody. Under READ COMMITTED each statement sees what was committed before it
 // began, so kSelectForUpdate, begun after the lock was had, sees what the last holder left. The
 // isolation is spelled out because a server may have another default, under which the snapshot
-// would be older than the lock. Two keys of one hash wait for each other and no more. The row's own
-// lock is for Prune, which takes no lock of a key: it skips a row that is being changed, and a
+// would be older than the lock. Two keys of one hash wait for each other and no more. Who has the
+// lock of a key does not wait for another one: a transaction of several keys takes the locks that
+// are free. So nobody waits in a circle, and one key that is held up holds up no other. The row's
+// own lock is for Prune, which takes no lock of a key: it skips a row that is being changed, and a
 // change waits for a row that is being removed.
 constexpr char kBeginSql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 constexpr char kBegin[] = "begin";
-constexpr char kLockKey[] = "lock_key";
+constexpr char kLock[] = "lock";
+constexpr char kTryLock[] = "try_lock";
 constexpr char kSelectForUpdate[] = "select_for_update";
 constexpr char kSelect[] = "select";
 constexpr char kUpsert[] = "upsert";
 constexpr char kList[] = "list";
 constexpr char kPrune[] = "prune";
 
+// Keys, numbered from 1, and the number of a key's lock.
+#define SENDSTEP_KEYS                          \
+  "unnest($1::text[], $2::text[], $3::text[])" \
+  " WITH ORDINALITY AS k(space, tenant, request_id, n)"
+#define SENDSTEP_LOCK                                    \
+  "hashtextextended(k.space, hashtextextended(k.tenant," \
+  " hashtextextended(k.request_id, 0)))"
+
 constexpr std::pair<const char*, const char*> kStatements[] = {
     {kBegin, kBeginSql},
-    {kLockKey,
-     "SELECT pg_advisory_xact_lock(hashtextextended($1, hashtextextended($2,"
-     " hashtextextended($3, 0))))::text"},
-    {kSelectForUpdate,
-     "SELECT record FROM sendstep_ledger_executions"
-     " WHERE space=$1 AND tenant=$2 AND request_id=$3 FOR UPDATE"},
+    {kLock, "SELECT pg_advisory_xact_lock(" SENDSTEP_LOCK ")::text FROM " SENDSTEP_KEYS},
+    {kTryLock,
+     "SELECT n::text FROM " SENDSTEP_KEYS " WHERE pg_try_advisory_xact_lock(" SENDSTEP_LOCK ")"},
+    // Lateral: key by key through the index, whatever the planner thinks of the table's size.
+    {kSelectForUpdate, "SELECT n::text, found.record FROM " SENDSTEP_KEYS
+                       ", LATERAL (SELECT record FROM sendstep_ledger_executions AS e"
+                       "  WHERE e.space=k.space AND e.tenant=k.tenant AND e.request_id=k.request_id"
+                       "  FOR UPDATE) AS found"},
     {kSelect,
      "SELECT record FROM sendstep_ledger_executions"
      " WHERE space=$1 AND tenant=$2 AND request_id=$3"},
     {kUpsert,
-     "INSERT INTO sendstep_ledger_executions VALUES ($1, $2, $3, $4, $5, $6)"
+     "INSERT INTO sendstep_ledger_executions SELECT * FROM"
+     " unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::bytea[])"
      " ON CONFLICT (space, tenant, request_id) DO UPDATE SET"
      " state=excluded.state, updated_at=excluded.updated_at, record=excluded.record"},
     {kList,
@@ -75,16 +94,22 @@ constexpr std::pair<const char*, const char*> kStatements[] = {
 
 int64_t Milliseconds(Time time) { return time.time_since_epoch().count(); }
 
-PostgresValues ValuesOf(const Key& key) {
+// As SENDSTEP_KEYS wants them.
+template <class Row>
+PostgresValues KeysOf(const std::vector<Row>& rows) {
+  std::vector<std::string_view> spaces, tenants, ids;
+  for (const Row& row : rows) {
+    spaces.push_back(row.key->space);
+    tenants.push_back(row.key->tenant);
+    ids.push_back(row.key->request_id);
+  }
   PostgresValues values;
-  values.Add(key.space).Add(key.tenant).Add(key.request_id);
+  values.AddTexts(spaces).AddTexts(tenants).AddTexts(ids);
   return values;
 }
 
-absl::StatusOr<std::optional<Execution>> ExecutionOf(const absl::StatusOr<PostgresResult>& found) {
-  if (!found.ok()) return found.status();
-  if (found->rows() == 0) return std::optional<Execution>();
-  absl::StatusOr<Execution> execution = FromRecord(found->Bytes(0, 0));
+absl::StatusOr<std::optional<Execution>> ExecutionOf(std::string_view record) {
+  absl::StatusOr<Execution> execution = FromRecord(record);
   if (!execution.ok()) return execution.status();
   return std::optional<Execution>(*std::move(execution));
 }
@@ -192,7 +217,11 @@ absl::Status PostgresSession::MakeSchema() {
   });
 }
 
+// A plan that was made for a table of a few rows stays, however many it has later: what is prepared
+// here shall go through an index in any case.
 absl::Status PostgresSession::Prepare() {
+  const auto set = connection_->Run("SELECT set_config('enable_seqscan', 'off', false)");
+  if (!set.ok()) return set.status();
   for (const auto& [name, sql] : kStatements) {
     if (absl::Status status = connection_->Prepare(name, sql); !status.ok()) return status;
   }
@@ -215,25 +244,99 @@ absl::Status PostgresSession::End(const absl::StatusOr<bool>& commit) {
   return commit.status();
 }
 
-// Three round trips: up to the row, the change, the end. The last two are not one flight: what
-// failed before the end was sent is known not to have happened, and begun once more.
-absl::Status PostgresSession::Update(const Key& key, const Store::Change& change) {
-  const PostgresValues values = ValuesOf(key);
+// What is stored under one key, and who wants to change it.
+struct PostgresSession::Row {
+  const Key* key;
+  std::vector<PostgresUpdate*> updates;
+  absl::StatusOr<std::optional<Execution>> known = std::optional<Execution>();
+  bool changed = false;
+};
+
+// Three round trips: up to the row, the change, the end; one more where there are several rows. The
+// last two are not one flight: what failed before the end was sent is known not to have happened,
+// and begun once more.
+absl::Status PostgresSession::Update(std::span<PostgresUpdate* const> updates) {
+  std::map<Key, Row> by_key;
+  for (PostgresUpdate* update : updates) {
+    update->outcome.reset();
+    Row& row = by_key[*update->key];
+    row.key = update->key;
+    row.updates.push_back(update);
+  }
+  std::vector<Row> rows;
+  for (auto& [key, row] : by_key) rows.push_back(std::move(row));
+
+  if (absl::Status status = Know(rows); !status.ok()) return End(status);
+  std::vector<PostgresUpdate*> unsettled;  // have changed a row, or seen it changed
+  for (Row& row : rows) {
+    for (PostgresUpdate* update : row.updates) {
+      update->outcome = row.known.status();
+      if (!row.known.ok()) continue;
+      std::optional<Execution> next = (*update->change)(*row.known ? &**row.known : nullptr);
+      if (next) {
+        row.known = std::move(next);
+        row.changed = true;
+      }
+      if (row.changed) unsettled.push_back(update);
+    }
+  }
+  std::erase_if(rows, [](const Row& row) { return !row.changed; });
+  if (!rows.empty()) {
+    if (absl::Status status = Put(rows); !status.ok()) return End(status);
+  }
+  const absl::Status end = End(!rows.empty());
+  if (!end.ok() && !absl::IsDataLoss(end)) return end;
+  for (PostgresUpdate* update : unsettled) update->outcome = end;
+  return absl::OkStatus();
+}
+
+// Begins a transaction and reads the rows, without those of which somebody else has the lock.
+absl::Status PostgresSession::Know(std::vector<Row>& rows) {
   const PostgresValues none;
-  const auto known = ExecutionOf(
-      connection_->RunTogether({{kBegin, none}, {kLockKey, values}, {kSelectForUpdate, values}}));
-  if (!known.ok()) return End(known.status());
-  const std::optional<Execution> next = change(*known ? &**known : nullptr);
-  if (!next) return End(false);
-  PostgresValues row = values;
-  row.Add(int64_t{StateNumber(next->state)}).Add(Milliseconds(next->updated_at));
-  row.Add(ToRecord(*next));
-  const absl::Status put = connection_->RunPrepared(kUpsert, row).status();
-  return put.ok() ? End(true) : End(put);
+  absl::StatusOr<PostgresResult> found = PostgresResult(nullptr);
+  if (rows.size() == 1) {
+    const PostgresValues keys = KeysOf(rows);
+    found = connection_->RunTogether({{kBegin, none}, {kLock, keys}, {kSelectForUpdate, keys}});
+  } else {
+    const PostgresValues keys = KeysOf(rows);
+    const auto locked = connection_->RunTogether({{kBegin, none}, {kTryLock, keys}});
+    if (!locked.ok()) return locked.status();
+    std::vector<Row> held;
+    for (int i = 0; i < locked->rows(); ++i) {
+      held.push_back(std::move(rows.at(locked->Number(i, 0) - 1)));
+    }
+    rows = std::move(held);
+    if (rows.empty()) return absl::OkStatus();
+    found = connection_->RunPrepared(kSelectForUpdate, KeysOf(rows));
+  }
+  if (!found.ok()) return found.status();
+  for (int i = 0; i < found->rows(); ++i) {
+    rows.at(found->Number(i, 0) - 1).known = ExecutionOf(found->Bytes(i, 1));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PostgresSession::Put(const std::vector<Row>& rows) {
+  std::vector<int64_t> states, times;
+  std::vector<std::string> records;
+  for (const Row& row : rows) {
+    const Execution& execution = **row.known;
+    states.push_back(StateNumber(execution.state));
+    times.push_back(Milliseconds(execution.updated_at));
+    records.push_back(ToRecord(execution));
+  }
+  PostgresValues values = KeysOf(rows);
+  values.AddNumbers(states).AddNumbers(times).AddBytes({records.begin(), records.end()});
+  return connection_->RunPrepared(kUpsert, values).status();
 }
 
 absl::StatusOr<std::optional<Execution>> PostgresSession::Read(const Key& key) {
-  return ExecutionOf(connection_->RunPrepared(kSelect, ValuesOf(key)));
+  PostgresValues values;
+  values.Add(key.space).Add(key.tenant).Add(key.request_id);
+  const auto found = connection_->RunPrepared(kSelect, values);
+  if (!found.ok()) return found.status();
+  if (found->rows() == 0) return std::optional<Execution>();
+  return ExecutionOf(found->Bytes(0, 0));
 }
 
 absl::StatusOr<std::vector<Entry>> PostgresSession::List(const Query& query) {

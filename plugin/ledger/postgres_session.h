@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,15 @@ struct PostgresSettings {
 // Why no ledger can be kept with these, in half a sentence; empty: it can.
 std::string JudgeSettings(const PostgresSettings& settings);
 
+// One of the changes that are made together.
+struct PostgresUpdate {
+  const Key* key;
+  const Store::Change* change;
+  bool alone = false;  // not with those of other keys
+  // Of the last run. None: not made, somebody else is changing this key.
+  std::optional<absl::Status> outcome;
+};
+
 class PostgresSession {
  public:
   // Connects and makes the tables where there are none. FailedPrecondition: this server or these
@@ -35,9 +45,13 @@ class PostgresSession {
   static absl::StatusOr<std::unique_ptr<PostgresSession>> Open(
       const PostgresUrl& url, const PostgresConnection::Timeouts& timeouts);
 
-  // As Store's. Where they fail and lost() is true, nothing more can be done with this session; the
-  // same call may be made with another one, unless it failed with DataLoss.
-  absl::Status Update(const Key& key, const Store::Change& change);
+  // All in one transaction, those of one key in their order. Waits for somebody else's change of a
+  // key only where all are of that one; else those of that key have no outcome. OK: each has an
+  // outcome of its own, or none. Else nothing was changed, whatever the outcomes.
+  absl::Status Update(std::span<PostgresUpdate* const> updates);
+
+  // As Store's. Where one of all these fails and lost() is true, nothing more can be done with this
+  // session; the same call may be made with another one.
   absl::StatusOr<std::optional<Execution>> Read(const Key& key);
   absl::StatusOr<std::vector<Entry>> List(const Query& query);
   absl::StatusOr<size_t> Prune(Time before, size_t limit);
@@ -55,6 +69,9 @@ class PostgresSession {
   absl::StatusOr<bool> CheckSchema();
   absl::Status MakeSchema();
   absl::Status Prepare();
+  struct Row;
+  absl::Status Know(std::vector<Row>& rows);
+  absl::Status Put(const std::vector<Row>& rows);
   // Commits what `work` did if it says so.
   absl::Status Transaction(absl::FunctionRef<absl::StatusOr<bool>()> work);
   absl::Status End(const absl::StatusOr<bool>& commit);

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <ranges>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +20,7 @@ namespace {
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 
+constexpr size_t kMaxBatch = 64;
 constexpr int kRuns = 2;
 constexpr int kConnectAttempts = 3;
 constexpr milliseconds kFirstPause{50};
@@ -36,7 +39,9 @@ bool Pause(const std::stop_token& stop, milliseconds time) {
 // The threads and what they share; each has a session of its own.
 class PostgresStore::Pool {
  public:
-  using Queue = JobQueue<PostgresSession>;
+  using Other = absl::AnyInvocable<absl::Status(PostgresSession&)>;
+  using Work = std::variant<PostgresUpdate, Other>;
+  using Queue = JobQueue<Work>;
   using Session = std::unique_ptr<PostgresSession>;
 
   static absl::StatusOr<std::unique_ptr<Pool>> Open(PostgresUrl url,
@@ -73,7 +78,8 @@ class PostgresStore::Pool {
       : url_(std::move(url)), timeouts_{options.connect_timeout, options.statement_timeout} {}
 
   void Loop(const std::stop_token& stop, Session session);
-  absl::Status Do(Job& job, const std::stop_token& stop, Session& session);
+  void Do(std::vector<Job>& jobs, const std::stop_token& stop, Session& session);
+  static absl::Status Run(std::vector<Job>& jobs, PostgresSession& session);
   absl::Status Connect(const std::stop_token& stop, Session& session);
   void Drop(Session& session);
   void Finish(Job& job, const absl::Status& status);
@@ -94,7 +100,7 @@ absl::Status PostgresStore::Pool::Health() {
     const std::lock_guard lock(mutex_);
     if (health_.ok() || std::exchange(looking_, true)) return health_;
   }
-  Queue::Work look = [](PostgresSession& session) { return session.Ping(); };
+  Other look = [](PostgresSession& session) { return session.Ping(); };
   Queue::Done looked = [this](const absl::Status&) {
     const std::lock_guard lock(mutex_);
     looking_ = false;
@@ -105,27 +111,52 @@ absl::Status PostgresStore::Pool::Health() {
 }
 
 void PostgresStore::Pool::Loop(const std::stop_token& stop, Session session) {
-  for (auto jobs = queue_.Take(1); !jobs.empty(); jobs = queue_.Take(1)) {
-    Finish(jobs.front(), Do(jobs.front(), stop, session));
-  }
+  const auto take = [this] {
+    return queue_.Take(kMaxBatch, [](const Work& work) {
+      const auto* update = std::get_if<PostgresUpdate>(&work);
+      return update != nullptr && !update->alone;
+    });
+  };
+  for (auto jobs = take(); !jobs.empty(); jobs = take()) Do(jobs, stop, session);
 }
 
-absl::Status PostgresStore::Pool::Do(Job& job, const std::stop_token& stop, Session& session) {
-  for (int run = 1;; ++run) {
-    if (absl::Status status = Connect(stop, session); !status.ok()) {
+void PostgresStore::Pool::Do(std::vector<Job>& jobs, const std::stop_token& stop,
+                             Session& session) {
+  absl::Status status;
+  bool again = true;  // the connection was lost and nothing changed
+  for (int run = 1; again && run <= kRuns; ++run) {
+    status = Connect(stop, session);
+    if (!status.ok()) {
       // Where nobody has a connection, those who waited meanwhile need not wait for an attempt
       // each.
       if (connected_ == 0) {
         for (Job& waiting : queue_.TakeAll()) Finish(waiting, status);
       }
-      return status;
+      break;
     }
-    absl::Status status = job.work(*session);
-    if (!session->lost()) return status;
-    Drop(session);
-    // DataLoss: the change may have been made.
-    if (!absl::IsUnavailable(status) || run == kRuns) return status;
+    status = Run(jobs, *session);
+    again = session->lost() && absl::IsUnavailable(status);
+    if (session->lost()) Drop(session);
   }
+  for (Job& job : std::views::reverse(jobs)) {  // so that the first is put back last
+    auto* update = std::get_if<PostgresUpdate>(&job.work);
+    if (update == nullptr || again || (!status.ok() && jobs.size() == 1)) {
+      Finish(job, status);
+    } else if (status.ok() && update->outcome) {
+      Finish(job, *update->outcome);
+    } else {
+      // One of them cannot be done, or this one has to wait; the others need not suffer.
+      update->alone = true;
+      queue_.PutBack(std::move(job));
+    }
+  }
+}
+
+absl::Status PostgresStore::Pool::Run(std::vector<Job>& jobs, PostgresSession& session) {
+  if (auto* other = std::get_if<Other>(&jobs.front().work)) return (*other)(session);
+  std::vector<PostgresUpdate*> updates;
+  for (Job& job : jobs) updates.push_back(&std::get<PostgresUpdate>(job.work));
+  return session.Update(updates);
 }
 
 // Some attempts, or one where the last call found the database down.
@@ -176,9 +207,7 @@ PostgresStore::PostgresStore(std::unique_ptr<Pool> pool) : pool_(std::move(pool)
 PostgresStore::~PostgresStore() = default;
 
 asio::awaitable<absl::Status> PostgresStore::Update(Key key, Change change) {
-  Pool::Queue::Work work = [&key, &change](PostgresSession& session) {
-    return session.Update(key, change);
-  };
+  Pool::Work work = PostgresUpdate{.key = &key, .change = &change};
   co_return co_await Ask(pool_->queue(), std::move(work));
 }
 

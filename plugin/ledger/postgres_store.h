@@ -1,13 +1,15 @@
 // The store that replicas share: a PostgreSQL database (12 or later), spoken to with libpq.
 //
-// A few threads with a connection each. A change is one transaction, durable before it is answered:
-// a server that would lose it is refused. A pooler between them has to pool sessions.
+// A few threads with a connection each. What callers ask for while these are busy is done in the
+// next transaction, up to 64 changes in one (group commit), durable before they are answered: a
+// server that would lose them is refused. A change that cannot be made with others, or has to wait
+// for another process, is made alone. A pooler between them has to pool sessions.
 //
 // Errors other than SqliteStore's:
 //   - kDataLoss: a record is damaged, or the connection was lost while the end of a transaction was
-//     under way, so that it cannot be known whether its change is on disk. That is said of the call
-//     it befell, and the store goes on: what a server has on disk is its own to know, and the next
-//     call reads it there.
+//     under way, so that it cannot be known whether its change is on disk. That is said of the
+//     calls it befell, and the store goes on: what a server has on disk is its own to know, and the
+//     next call reads it there.
 //   - kInvalidArgument: a key is not UTF-8 or holds a zero byte.
 //   - A connection lost before that is made anew and the call begun once more; only then is it
 //     kUnavailable. While the database is down, calls are, and so is Health(); both recover by
@@ -25,7 +27,9 @@
 namespace sendstep::ledger {
 
 struct PostgresOptions {
-  size_t connections = 4;
+  // The more, the fewer changes share a transaction, and the slower all are; with one alone, who
+  // waits for another process's change would hold up everybody.
+  size_t connections = 2;
   // Until a server has taken a connection, for each address the URL has; in whole seconds, at least
   // two. Looking up its name is the system's and counts extra.
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);

@@ -88,7 +88,8 @@ absl::Status Migrate(sqlite3* db, const fs::path& file) {
 // The thread at the database. Everything but the queue, health and transactions is its own.
 class SqliteStore::Writer {
  public:
-  using Queue = JobQueue<Writer>;
+  using Work = absl::AnyInvocable<absl::Status(Writer&)>;
+  using Queue = JobQueue<Work>;
 
   static absl::StatusOr<std::unique_ptr<Writer>> Open(const fs::path& file) {
     absl::StatusOr<FileLock> lock = FileLock::Take(file);
@@ -189,7 +190,7 @@ absl::Status SqliteStore::Writer::Health() {
     if (health_.ok() || absl::IsDataLoss(health_) || std::exchange(looking_, true)) return health_;
   }
   // Writes to the disk, and changes nothing.
-  Queue::Work look = [](Writer& writer) {
+  Work look = [](Writer& writer) {
     const std::string same = absl::StrCat("PRAGMA user_version=", kSchemaVersion);
     return RunSql(writer.db_.get(), same.c_str());
   };
@@ -202,7 +203,8 @@ absl::Status SqliteStore::Writer::Health() {
 }
 
 void SqliteStore::Writer::Loop() {
-  for (auto batch = queue_.Take(kMaxBatch); !batch.empty(); batch = queue_.Take(kMaxBatch)) {
+  const auto take = [this] { return queue_.Take(kMaxBatch, [](const Work&) { return true; }); };
+  for (auto batch = take(); !batch.empty(); batch = take()) {
     const absl::Status broken = KnownHealth();
     bool begun = false;
     absl::Status status = absl::IsDataLoss(broken) ? broken : Transaction(batch, begun);
@@ -327,7 +329,7 @@ SqliteStore::SqliteStore(std::unique_ptr<Writer> writer) : writer_(std::move(wri
 SqliteStore::~SqliteStore() = default;
 
 asio::awaitable<absl::Status> SqliteStore::Update(Key key, Change change) {
-  Writer::Queue::Work work = [&key, &change](Writer& writer) { return writer.Update(key, change); };
+  Writer::Work work = [&key, &change](Writer& writer) { return writer.Update(key, change); };
   co_return co_await Ask(writer_->queue(), std::move(work));
 }
 

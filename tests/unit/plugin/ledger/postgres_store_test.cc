@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -89,6 +90,42 @@ class PostgresStoreTest : public ::testing::Test {
     return found.ok() && found->has_value();
   }
 
+  // Asks for `change` of all `ids` while the one thread of `store` is held, so that they come
+  // together.
+  using Statuses = std::vector<std::future<absl::Status>>;
+  Statuses Together(Store& store, const std::vector<std::string>& ids,
+                    const Store::Change& change) {
+    std::promise<void> begin;
+    std::atomic<bool> held = false;
+    Store::Change hold = [&held, begun = begin.get_future().share()](const Execution*) {
+      held = true;
+      begun.wait();
+      return Execution();
+    };
+    auto first =
+        asio::co_spawn(callers_, store.Update({"execute", "t", "first"}, hold), asio::use_future);
+    EXPECT_TRUE(Until([&held] { return held.load(); }));
+    Statuses others;
+    for (const std::string& id : ids) {
+      Key key{"execute", "t", id};
+      others.push_back(asio::co_spawn(callers_, store.Update(key, change), asio::use_future));
+    }
+    // All of them are queued once the one thread of their callers comes to this.
+    asio::post(callers_, [&begin] { begin.set_value(); });
+    EXPECT_TRUE(first.get().ok());
+    return others;
+  }
+  static std::optional<Execution> Count(const Execution* known) {
+    Execution execution;
+    execution.epoch = known == nullptr ? 1 : known->epoch + 1;
+    return execution;
+  }
+  static std::vector<std::string> Ids(int count) {
+    std::vector<std::string> ids;
+    for (int i = 0; i < count; ++i) ids.push_back("id " + std::to_string(i));
+    return ids;
+  }
+
   // Process ids of the store's sessions of which `condition` is true.
   std::vector<std::string> Sessions(const std::string& condition) const {
     return server().Sql("SELECT pid FROM pg_stat_activity WHERE application_name='" +
@@ -110,6 +147,7 @@ class PostgresStoreTest : public ::testing::Test {
   }
 
   std::optional<PostgresPlace> place_;
+  asio::thread_pool callers_{1};
 };
 
 // While it lives, the end of a transaction waits for a standby that does not exist.
@@ -325,6 +363,133 @@ TEST_F(PostgresStoreTest, DamagedRecordFailsItsOwnCallsOnly) {
   EXPECT_EQ(Put(*store, "a").code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(store->Health().code(), absl::StatusCode::kDataLoss);
   EXPECT_TRUE(Put(*store, "b").ok());
+}
+
+TEST_F(PostgresStoreTest, CallersThatComeTogetherShareATransaction) {
+  auto store = Open({.connections = 1});
+  for (auto& one : Together(*store, Ids(60), Count)) EXPECT_TRUE(one.get().ok());
+  const auto transactions = server().Sql("SELECT DISTINCT xmin::text FROM " + place_->name() +
+                                         ".sendstep_ledger_executions");
+  EXPECT_LE(transactions.size(), 3u);
+}
+
+TEST_F(PostgresStoreTest, ChangesOfOneKeyThatComeTogetherFollowEachOther) {
+  auto store = Open({.connections = 1});
+  for (auto& one : Together(*store, {"a", "b", "a", "a"}, Count)) EXPECT_TRUE(one.get().ok());
+  EXPECT_EQ((*Await(store->Read({"execute", "t", "a"})))->epoch, 3u);
+  EXPECT_EQ((*Await(store->Read({"execute", "t", "b"})))->epoch, 1u);
+}
+
+TEST_F(PostgresStoreTest, OneThatCannotBeDoneFailsNoOtherThatCameWithIt) {
+  auto store = Open({.connections = 1});
+  ASSERT_TRUE(Put(*store, "damaged").ok());
+  server().Sql("UPDATE " + place_->name() + ".sendstep_ledger_executions SET record='\\xffff'");
+  auto done = Together(*store, {"a", "\xff", "b", "damaged", "c"}, Count);
+  EXPECT_TRUE(done[0].get().ok());
+  EXPECT_EQ(done[1].get().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(done[2].get().ok());
+  EXPECT_EQ(done[3].get().code(), absl::StatusCode::kDataLoss);
+  EXPECT_TRUE(done[4].get().ok());
+  for (const char* id : {"a", "b", "c"}) EXPECT_TRUE(Has(*store, id));
+}
+
+TEST_F(PostgresStoreTest, ReplicasThatChangeTheSameKeysInOppositeOrderDoNotBlockEachOther) {
+  auto store = Open(), other = Open();
+  std::vector<std::string> ids = Ids(40);
+  constexpr int kRounds = 10;
+  const auto change_all = [&](Store& through, std::vector<std::string> order) {
+    asio::thread_pool pool(1);
+    Statuses all;
+    Store::Change count = Count;
+    for (int i = 0; i < kRounds; ++i) {
+      for (const std::string& id : order) {
+        all.push_back(
+            asio::co_spawn(pool, through.Update({"execute", "t", id}, count), asio::use_future));
+      }
+    }
+    for (auto& one : all) EXPECT_TRUE(one.get().ok());
+  };
+  auto forth = std::async(std::launch::async, [&] { change_all(*store, ids); });
+  change_all(*other, {ids.rbegin(), ids.rend()});
+  forth.get();
+  for (const std::string& id : ids) {
+    EXPECT_EQ((*Await(store->Read({"execute", "t", id})))->epoch, 2u * kRounds);
+  }
+}
+
+TEST_F(PostgresStoreTest, KeyThatAnotherReplicaIsChangingHoldsUpNoOtherThatCameWithIt) {
+  auto store = Open({.connections = 1});
+  auto other = Open();
+  Statuses done;
+  Store::Change meanwhile = [&](const Execution*) {
+    done = Together(*store, {"b", "held", "c"}, Count);
+    EXPECT_TRUE(done[0].get().ok());
+    EXPECT_TRUE(done[2].get().ok());
+    EXPECT_NE(done[1].wait_for(milliseconds(0)), std::future_status::ready);
+    return Count(nullptr);
+  };
+  EXPECT_TRUE(Await(other->Update({"execute", "t", "held"}, meanwhile)).ok());
+  EXPECT_TRUE(done[1].get().ok());
+  EXPECT_EQ((*Await(store->Read({"execute", "t", "held"})))->epoch, 2u);
+}
+
+TEST_F(PostgresStoreTest, AllThatCameTogetherRunAgainWhenTheirConnectionWasLost) {
+  auto store = Open({.connections = 1});
+  std::atomic<int> runs = 0;
+  Store::Change change = [&](const Execution* known) {
+    if (++runs == 3) Terminate(Sessions("state='idle in transaction'"));
+    return Count(known);
+  };
+  for (auto& one : Together(*store, Ids(5), change)) EXPECT_TRUE(one.get().ok());
+  EXPECT_EQ(runs, 10);
+  for (const std::string& id : Ids(5)) {
+    EXPECT_EQ((*Await(store->Read({"execute", "t", id})))->epoch, 1u);
+  }
+}
+
+TEST_F(PostgresStoreTest, NoneThatCameTogetherIsDoneWhenTheirConnectionWasLostTwice) {
+  auto store = Open({.connections = 1});
+  std::atomic<int> runs = 0;
+  Store::Change change = [&](const Execution* known) {
+    if (++runs % 5 == 3) Terminate(Sessions("state='idle in transaction'"));
+    return Count(known);
+  };
+  for (auto& one : Together(*store, Ids(5), change)) {
+    EXPECT_EQ(one.get().code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_EQ(runs, 10);
+  for (const std::string& id : Ids(5)) EXPECT_FALSE(Has(*store, id));
+}
+
+TEST_F(PostgresStoreTest, LostEndOfATransactionIsSaidOfThoseThatChangedSomethingOnly) {
+  auto store = Open({.connections = 1});
+  ASSERT_TRUE(Put(*store, "left").ok());
+  std::optional<AbsentStandby> standby;
+  Store::Change change = [&](const Execution* known) {
+    if (!standby) standby.emplace();
+    return known == nullptr ? Count(known) : std::nullopt;
+  };
+  // The second "b" changes nothing, but has seen what the first did.
+  auto done = Together(*store, {"a", "b", "b", "left"}, change);
+  EXPECT_TRUE(Until([&] { return !Sessions("wait_event='SyncRep'").empty(); }));
+  Terminate(Sessions("wait_event='SyncRep'"));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(done[i].get().code(), absl::StatusCode::kDataLoss);
+  EXPECT_TRUE(done[3].get().ok());
+}
+
+TEST_F(PostgresStoreTest, KeysAreFoundThroughTheirIndexFromTheFirstOn) {
+  {
+    auto store = Open({.connections = 1});
+    for (const std::string& id : Ids(10)) ASSERT_TRUE(Put(*store, id).ok() && Has(*store, id));
+    for (auto& one : Together(*store, Ids(10), Count)) EXPECT_TRUE(one.get().ok());
+  }
+  const auto scans = [this](const std::string& index) {
+    return server().Sql("SELECT idx_scan::text FROM pg_stat_user_indexes WHERE schemaname='" +
+                        place_->name() + "' AND indexrelname='sendstep_ledger_executions_" + index +
+                        "'")[0];
+  };
+  EXPECT_TRUE(Until([&] { return scans("pkey") != "0"; }));  // a session's come when it ends
+  EXPECT_EQ(scans("by_time"), "0");
 }
 
 TEST_F(PostgresStoreTest, ServerThatMayLoseWhatItCommittedIsRefused) {

@@ -70,7 +70,7 @@ class FakeStore final : public ledger::Store {
   }
 
   boost::asio::awaitable<absl::Status> Update(ledger::Key key, Change change) override {
-    Queue::Work work = [&key, &change](FakeStore& store) { return store.Apply(key, change); };
+    Work work = [&key, &change](FakeStore& store) { return store.Apply(key, change); };
     const absl::Status status = co_await ledger::Ask(queue_, std::move(work));
     if (absl::IsInternal(status)) throw std::runtime_error("a store that throws");
     co_return status;
@@ -89,7 +89,8 @@ class FakeStore final : public ledger::Store {
   bool Shared() const override { return shared_; }
 
  private:
-  using Queue = ledger::JobQueue<FakeStore>;
+  using Work = absl::AnyInvocable<absl::Status(FakeStore&)>;
+  using Queue = ledger::JobQueue<Work>;
   using Job = Queue::Job;
   struct Fault {
     absl::Status status;
@@ -120,7 +121,8 @@ class FakeStore final : public ledger::Store {
   }
 
   void Loop() {
-    for (auto jobs = queue_.Take(1); !jobs.empty(); jobs = queue_.Take(1)) {
+    const auto take = [this] { return queue_.Take(1, [](const Work&) { return true; }); };
+    for (auto jobs = take(); !jobs.empty(); jobs = take()) {
       Job& job = jobs.front();
       absl::Status status = job.work(*this);
       while (absl::IsAborted(status)) {

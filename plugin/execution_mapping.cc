@@ -121,7 +121,9 @@ v1::ExecuteResponse ToResponse(const ExecutionRequest& request, const Executed& 
                       findings);
 }
 
-grpc::Status Pending(const ExecutionRequest& request, const Executed& executed) {
+// Some have the email. `failure`: why the attempt for the others did not come as far as them.
+grpc::Status Pending(const ExecutionRequest& request, const Executed& executed,
+                     const base::Error* failure) {
   std::vector<base::RecipientOutcome> outcomes = OutcomesOf(executed);
   const auto deferred = std::ranges::find_if(outcomes, [](const base::RecipientOutcome& outcome) {
     return !outcome.accepted && outcome.reply.Transient();
@@ -129,30 +131,44 @@ grpc::Status Pending(const ExecutionRequest& request, const Executed& executed) 
   base::Error error =
       base::Failed(base::Stage::kRcptTo, base::Cause::kRefused, base::ErrorClass::kTransient);
   if (deferred != outcomes.end()) error.reply = deferred->reply;
+  if (failure != nullptr) error = *failure;
   Explained explained = providers::Explain(error, request.command.account.resolved);
   const auto delivered = std::ranges::count(outcomes, true, &base::RecipientOutcome::accepted);
   explained.reason = "RECIPIENTS_PENDING";
-  explained.retryable = Retryable::kTrue;
-  explained.retry_after = std::max(explained.retry_after, kAskAgain);
-  explained.message =
-      absl::StrCat(delivered, " of ", outcomes.size(),
-                   " recipients have the email; the server refuses others for now.");
-  explained.what_to_do = "Call again later with the same request_id: those alone are tried.";
+  const std::string have =
+      absl::StrCat(delivered, " of ", outcomes.size(), " recipients have the email; ");
+  if (failure != nullptr) {
+    explained.message =
+        absl::StrCat(have, "the attempt to reach the others failed: ", explained.message);
+    explained.what_to_do = absl::StrCat(
+        explained.what_to_do, " Keep the same request_id: those who have it are left out.");
+  } else {
+    explained.retryable = Retryable::kTrue;
+    explained.retry_after = std::max(explained.retry_after, kAskAgain);
+    explained.message = absl::StrCat(have, "the server refuses others for now.");
+    explained.what_to_do = "Call again later with the same request_id: those alone are tried.";
+  }
   error.recipients = std::move(outcomes);
   return ErrorStatus(error, explained, request.command.recipient_names,
                      executed.execution.message_id);
 }
 
-grpc::Status ReplayedUncertain(const ExecutionRequest& request, const Executed& executed) {
+grpc::Status UncertainBefore(const ExecutionRequest& request, const Executed& executed) {
   const base::Error error =
       base::Failed(base::Stage::kData, base::Cause::kConnectionLost, base::ErrorClass::kUncertain);
+  std::string message =
+      "An earlier attempt sent the end of the message and has no usable answer: the email may have "
+      "been sent.";
+  if (executed.error) {
+    absl::StrAppend(&message, " The attempt to send it again failed: ",
+                    providers::Explain(*executed.error, request.command.account.resolved).message);
+  }
   const Explained explained = {
       "DELIVERY_UNCERTAIN",
-      executed.execution.reason == "OWNER_GONE" ? Fault::kPlugin : Fault::kProvider,
+      executed.execution.reason == "OWNER_GONE" ? Fault::kPlugin : Fault::kNetwork,
       Retryable::kUncertain,
       std::chrono::seconds(0),
-      "An earlier attempt sent the end of the message and has no usable answer: the email may have "
-      "been sent.",
+      message,
       "Look for the Message-ID at the recipient or in the provider's log, then settle it with "
       "ResolveExecution (sendstep resolve), or call with resend_on_uncertain and risk a second "
       "copy.",
@@ -176,6 +192,14 @@ Finding Wrong(std::string field, std::string reason, std::string message, std::s
           std::move(message), std::move(hint),  {}};
 }
 
+// Of an execution that is asked for.
+void CheckKnownId(const std::string& id, std::vector<Finding>& findings) {
+  if (id.empty()) {
+    findings.push_back(Wrong("request_id", "REQUEST_ID_REQUIRED", "Say which one."));
+  }
+  CheckRequestId(id, /*required=*/false, findings);
+}
+
 // "TIME ID" in base64.
 std::string PageToken(const ledger::Entry& last) {
   return absl::WebSafeBase64Escape(
@@ -192,6 +216,9 @@ std::optional<ledger::Entry> FromPageToken(const std::string& token) {
   if (std::from_chars(text.data(), end, time).ptr != end || blank == 0) return std::nullopt;
   ledger::Entry entry;
   entry.key.request_id = text.substr(blank + 1);
+  std::vector<Finding> wrong;
+  CheckRequestId(entry.key.request_id, /*required=*/true, wrong);
+  if (!wrong.empty()) return std::nullopt;
   entry.execution.updated_at = ledger::Time(std::chrono::milliseconds(time));
   return entry;
 }
@@ -226,8 +253,14 @@ grpc::Status ExecutedStatus(const ExecutionRequest& request, const Executed& exe
     response = ToResponse(request, executed, findings);
     return grpc::Status::OK;
   }
-  if (state == State::kPending && refused) return Pending(request, executed);
-  if (state == State::kUncertain && !executed.error) return ReplayedUncertain(request, executed);
+  if (state == State::kPending) {
+    return Pending(request, executed, refused ? nullptr : &*executed.error);
+  }
+  // Also where a resend failed: what the attempt before came to is no better known.
+  if (state == State::kUncertain &&
+      (!executed.error || executed.error->error_class != base::ErrorClass::kUncertain)) {
+    return UncertainBefore(request, executed);
+  }
   return Failed(request, executed);
 }
 
@@ -284,13 +317,13 @@ v1::Execution ToExecution(const std::string& request_id, const ledger::Execution
 
 Checked<std::string> MapGet(const v1::GetExecutionRequest& request) {
   Checked<std::string> result{request.request_id(), {}};
-  CheckRequestId(request.request_id(), /*required=*/true, result.findings);
+  CheckKnownId(request.request_id(), result.findings);
   return result;
 }
 
 Checked<ResolveCommand> MapResolve(const v1::ResolveExecutionRequest& request) {
   Checked<ResolveCommand> result;
-  CheckRequestId(request.request_id(), /*required=*/true, result.findings);
+  CheckKnownId(request.request_id(), result.findings);
   if (request.resolution() != v1::RESOLUTION_SENT &&
       request.resolution() != v1::RESOLUTION_NOT_SENT) {
     result.findings.push_back(

@@ -197,7 +197,8 @@ class Executions::Run {
   std::shared_ptr<const Executed> answer;
   bool kept = false;  // answered, but not over
 
-  std::atomic<bool> left = false;  // by its last waiter
+  std::atomic<bool> left = false;       // by its last waiter
+  std::atomic<bool> in_ledger = false;  // the ledger has answered once
 };
 
 // Tells the ledger from time to time that the owner lives, while a run is on its way to the gate.
@@ -291,7 +292,8 @@ asio::awaitable<std::shared_ptr<const Executed>> Executions::Execute(
     }
     if (co_await Cancelled()) co_return std::make_shared<Executed>(Of(Executed::Kind::kLeft));
     if (answer_by.Passed()) {
-      co_return std::make_shared<Executed>(Of(Executed::Kind::kInProgress));
+      co_return std::make_shared<Executed>(
+          Of(run->in_ledger ? Executed::Kind::kInProgress : Executed::Kind::kLedgerUnavailable));
     }
     // What it came to cannot be recorded: until it is, nothing else happens to this id.
     if (answer && kept) {
@@ -405,6 +407,7 @@ asio::awaitable<Executed> Executions::Attempt(Run& run) {
       LogLedger("begin", run.request->key, decision.status());
       co_return Of(Executed::Kind::kLedgerUnavailable);
     }
+    run.in_ledger = true;
     if (std::holds_alternative<ledger::Reused>(*decision)) co_return Of(Executed::Kind::kReused);
     if (auto* replay = std::get_if<ledger::Replay>(&*decision)) {
       Executed executed = Of(Executed::Kind::kReplayed);
@@ -528,8 +531,12 @@ asio::awaitable<void> Executions::SettleLater(Run& run) {
       co_return;
     }
     // A store of this process alone stays broken until it starts anew.
-    if (absl::IsDataLoss(ours.status()) && !store_.Shared()) co_return;
+    if (absl::IsDataLoss(ours.status()) && !store_.Shared()) break;
   }
+  Log(Level::kError, "outcome_not_recorded",
+      {{"request_id", run.request->key.request_id},
+       {"message_id", run.request->message_id},
+       {"state", StateName(run.answer->execution.state)}});
 }
 
 }  // namespace sendstep::plugin

@@ -155,7 +155,10 @@ std::optional<Execution> Settle(const Execution& known, uint64_t epoch, const Ve
   }
   next.state = StateOf(next.recipients);
   next.last_reply = verdict.last_reply;
-  next.reason = verdict.reason;
+  // A resend that failed leaves it as uncertain as it was, for the reason it was.
+  if (next.state != State::kUncertain || verdict.kind != Kind::kNotTaken) {
+    next.reason = verdict.reason;
+  }
   if (verdict.kind == Kind::kTaken) next.receipt = verdict.receipt;
   next.updated_at = now;
   return next;
@@ -166,7 +169,7 @@ std::optional<Execution> Abandon(const Execution& known, const std::string& owne
   const bool ended = sole && known.owner != owner;
   if (!Held(known) || (!ended && now < known.lease_until)) return std::nullopt;
   Execution next = Abandoned(known, now);
-  if (next.reason.empty()) next.reason = "OWNER_GONE";
+  if (next.state != State::kUncertain) next.reason = "OWNER_GONE";
   return next;
 }
 

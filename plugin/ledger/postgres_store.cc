@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "plugin/ledger/job_queue.h"
 #include "plugin/ledger/postgres_session.h"
+#include "plugin/ledger/record.h"
 
 namespace sendstep::ledger {
 namespace {
@@ -187,7 +188,7 @@ void PostgresStore::Pool::Drop(Session& session) {
 }
 
 void PostgresStore::Pool::Finish(Job& job, const absl::Status& status) {
-  if (!absl::IsInvalidArgument(status)) {
+  if (!absl::IsInvalidArgument(status) && !IsDamagedRecord(status)) {
     const std::lock_guard lock(mutex_);
     health_ = status;
   }

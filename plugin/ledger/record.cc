@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "protos/sendstep/ledger/v1/record.pb.h"
 
 namespace sendstep::ledger {
@@ -43,10 +44,20 @@ bool Known(const Table& table, From from, To& to) {
   return false;
 }
 
+constexpr char kDamaged[] = "sendstep.ledger/damaged-record";
+
+absl::Status Damaged(std::string_view what) {
+  absl::Status status = absl::DataLossError(absl::string_view(what.data(), what.size()));
+  status.SetPayload(kDamaged, absl::Cord());
+  return status;
+}
+
 int64_t Milliseconds(Time time) { return time.time_since_epoch().count(); }
 Time FromMilliseconds(int64_t ms) { return Time(std::chrono::milliseconds(ms)); }
 
 }  // namespace
+
+bool IsDamagedRecord(const absl::Status& status) { return status.GetPayload(kDamaged).has_value(); }
 
 int StateNumber(State state) { return Stored(kStates, state); }
 
@@ -85,11 +96,11 @@ std::string ToRecord(const Execution& execution) {
 absl::StatusOr<Execution> FromRecord(std::string_view bytes) {
   v1::Record record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::DataLossError("a record of the ledger is damaged");
+    return Damaged("a record of the ledger is damaged");
   }
   Execution execution;
   if (!Known(kStates, record.state(), execution.state)) {
-    return absl::DataLossError("a record of the ledger has an unknown state");
+    return Damaged("a record of the ledger has an unknown state");
   }
   execution.epoch = record.epoch();
   execution.owner = record.owner();
@@ -102,7 +113,7 @@ absl::StatusOr<Execution> FromRecord(std::string_view bytes) {
   for (const v1::Recipient& in : record.recipients()) {
     Recipient recipient;
     if (!Known(kRecipientStates, in.state(), recipient.state)) {
-      return absl::DataLossError("a record of the ledger has an unknown recipient state");
+      return Damaged("a record of the ledger has an unknown recipient state");
     }
     recipient.maybe = in.maybe();
     recipient.code = in.code();

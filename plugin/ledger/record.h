@@ -17,6 +17,9 @@ absl::StatusOr<Execution> FromRecord(std::string_view bytes);
 // The number that stands for `state` in a store. Never changes.
 int StateNumber(State state);
 
+// A failure of FromRecord: one record is of no use, and the store is as well as before.
+bool IsDamagedRecord(const absl::Status& status);
+
 }  // namespace sendstep::ledger
 
 #endif  // SENDSTEP_PLUGIN_LEDGER_RECORD_H_

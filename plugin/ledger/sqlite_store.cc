@@ -40,6 +40,20 @@ constexpr char kSchema[] =
     "CREATE INDEX executions_by_time ON executions (space, tenant, updated_at, request_id);"
     "CREATE INDEX executions_by_age ON executions (updated_at, state);";
 
+// The file is, and not one record in it.
+bool Broken(const absl::Status& status) {
+  return absl::IsDataLoss(status) && !IsDamagedRecord(status);
+}
+
+// With the id whose record it is about.
+absl::Status Named(const absl::Status& status, const std::string& request_id) {
+  absl::Status named(status.code(), absl::StrCat(status.message(), ": request_id ", request_id));
+  status.ForEachPayload([&named](absl::string_view type, const absl::Cord& payload) {
+    named.SetPayload(type, payload);
+  });
+  return named;
+}
+
 absl::StatusOr<int64_t> Pragma(sqlite3* db, const char* sql) {
   auto statement = Statement::Prepare(db, sql);
   if (!statement.ok()) return statement.status();
@@ -208,7 +222,7 @@ void SqliteStore::Writer::Loop() {
     const absl::Status broken = KnownHealth();
     bool begun = false;
     absl::Status status = absl::IsDataLoss(broken) ? broken : Transaction(batch, begun);
-    if (status.ok() || !begun || batch.size() == 1 || absl::IsDataLoss(status)) {
+    if (status.ok() || !begun || batch.size() == 1 || Broken(status)) {
       for (Job& job : batch) Finish(job, status);
       continue;
     }
@@ -220,7 +234,7 @@ void SqliteStore::Writer::Loop() {
 void SqliteStore::Writer::Finish(Job& job, const absl::Status& status) {
   {
     const std::lock_guard lock(mutex_);
-    if (!absl::IsDataLoss(health_)) health_ = status;
+    if (!absl::IsDataLoss(health_) && !IsDamagedRecord(status)) health_ = status;
   }
   job.done(status);
 }
@@ -255,7 +269,7 @@ absl::StatusOr<std::optional<Execution>> SqliteStore::Writer::Read(const Key& ke
   if (!*row) return std::optional<Execution>();
   absl::StatusOr<Execution> execution = FromRecord(select_->Bytes(0));
   select_->Reset();
-  if (!execution.ok()) return execution.status();
+  if (!execution.ok()) return Named(execution.status(), key.request_id);
   return std::optional<Execution>(*std::move(execution));
 }
 
@@ -295,7 +309,7 @@ absl::StatusOr<std::vector<Entry>> SqliteStore::Writer::List(const Query& query)
     if (!*row) break;
     const Key key{query.space, query.tenant, std::string(list_->Bytes(0))};
     absl::StatusOr<Execution> execution = FromRecord(list_->Bytes(1));
-    if (!execution.ok()) return execution.status();
+    if (!execution.ok()) return Named(execution.status(), key.request_id);
     entries.push_back({key, *std::move(execution)});
   }
   list_->Reset();

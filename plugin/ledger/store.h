@@ -6,9 +6,10 @@
 // asked for may have happened.
 // Errors: kUnavailable, nothing was changed (out of space, locked, connection lost before the
 // change was committed); kDataLoss, the store is damaged or it cannot be known whether the change
-// is on disk. Where the store writes its file itself (SqliteStore), Health() is an error from then
-// on and every call fails until the process is started anew: an fsync that failed once says nothing
-// the second time. Where a server does (PostgresStore), it is that one call's and others go on.
+// is on disk. A record that is damaged is its own calls' matter alone. Where the store writes its
+// file itself (SqliteStore), Health() is an error from then on and every call fails until the
+// process is started anew: an fsync that failed once says nothing the second time. Where a server
+// does (PostgresStore), it is that one call's and others go on.
 #ifndef SENDSTEP_PLUGIN_LEDGER_STORE_H_
 #define SENDSTEP_PLUGIN_LEDGER_STORE_H_
 

@@ -116,13 +116,24 @@ TEST_F(ExecutionMappingTest, SomeRefusedForNowIsPendingAndSaysWhoHasIt) {
               AllOf(HasSubstr("a@example.org: has the email"), HasSubstr("b@example.org: 451")));
 }
 
-TEST_F(ExecutionMappingTest, ARetryThatCannotConnectSaysThatNotThatItIsPending) {
+TEST_F(ExecutionMappingTest, ARetryThatFailsStillSaysThatSomeHaveTheEmail) {
   Is(State::kPending, RecipientState::kAccepted, RecipientState::kDeferred, 451);
   executed_.error =
       base::Failed(Stage::kTcp, Cause::kConnectionRefused, ErrorClass::kTransient, "refused");
-  const auto [code, reason] = Outcome();
-  EXPECT_EQ(code, StatusCode::UNAVAILABLE);
-  EXPECT_NE(reason, "RECIPIENTS_PENDING");
+  EXPECT_EQ(Outcome(), std::pair(StatusCode::UNAVAILABLE, std::string("RECIPIENTS_PENDING")));
+  EXPECT_THAT(Map().error_message(), HasSubstr("1 of 2 recipients have the email; the attempt"));
+  executed_.error = base::Refused(Stage::kAuth, {535, "5.7.8", {"wrong password"}});
+  EXPECT_EQ(Outcome(),
+            std::pair(StatusCode::FAILED_PRECONDITION, std::string("RECIPIENTS_PENDING")));
+  EXPECT_EQ(ParseDetails(Map())->metadata.at("retryable"), "false");
+}
+
+TEST_F(ExecutionMappingTest, AResendThatFailsLeavesItUncertain) {
+  Is(State::kUncertain, RecipientState::kOffered, RecipientState::kOffered);
+  executed_.error =
+      base::Failed(Stage::kTcp, Cause::kConnectionRefused, ErrorClass::kTransient, "refused");
+  EXPECT_EQ(Outcome(), std::pair(StatusCode::DATA_LOSS, std::string("DELIVERY_UNCERTAIN")));
+  EXPECT_THAT(Map().error_message(), HasSubstr("The attempt to send it again failed"));
 }
 
 TEST_F(ExecutionMappingTest, UncertainIsDataLossAtOnceAndAsAReplay) {
@@ -225,7 +236,7 @@ TEST(LedgerQuestionsTest, TokenOfAFullPageLeadsToTheNext) {
   ledger::Query query;
   query.limit = 2;
   std::vector<ledger::Entry> entries(2);
-  entries[1].key.request_id = "an id: with \"all\" sorts";
+  entries[1].key.request_id = "an-id:with\"all\"sorts";
   entries[1].execution.updated_at = ledger::Time(milliseconds(-1234567890123));
   const v1::ListExecutionsResponse page = ToPage(query, entries);
   EXPECT_EQ(page.executions_size(), 2);
@@ -235,6 +246,9 @@ TEST(LedgerQuestionsTest, TokenOfAFullPageLeadsToTheNext) {
   ASSERT_TRUE(mapped.value.after.has_value());
   EXPECT_EQ(mapped.value.after->key.request_id, entries[1].key.request_id);
   EXPECT_EQ(mapped.value.after->execution.updated_at, entries[1].execution.updated_at);
+  entries[1].key.request_id = "no\xffid";
+  next.set_page_token(ToPage(query, entries).next_page_token());
+  EXPECT_THAT(Findings(MapList(next, "execute", "t")), ElementsAre("page_token FIELD_INVALID"));
   entries.pop_back();
   EXPECT_EQ(ToPage(query, entries).next_page_token(), "");
 }

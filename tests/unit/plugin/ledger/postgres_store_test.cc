@@ -361,7 +361,7 @@ TEST_F(PostgresStoreTest, DamagedRecordFailsItsOwnCallsOnly) {
   ASSERT_TRUE(Put(*store, "a").ok());
   server().Sql("UPDATE " + place_->name() + ".sendstep_ledger_executions SET record='\\xffff'");
   EXPECT_EQ(Put(*store, "a").code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(store->Health().code(), absl::StatusCode::kDataLoss);
+  EXPECT_TRUE(store->Health().ok());
   EXPECT_TRUE(Put(*store, "b").ok());
 }
 

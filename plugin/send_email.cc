@@ -1,6 +1,7 @@
 #include "plugin/send_email.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "plugin/limits.h"
@@ -26,21 +27,22 @@ boost::asio::awaitable<base::Result<SentEmail>> SendEmail(
   compose.date = std::chrono::system_clock::now();
   compose.message_id = std::move(message_id);
   compose.boundary_seed = RandomHex(16);
-  const auto composed = mime::Compose(command.message, compose);
+  auto composed = mime::Compose(command.message, compose);
   if (!composed) {
     timeline.Failed(composed.error());
     co_return composed.error();
   }
   const size_t limit = MessageLimit(command);
-  if (composed->bytes.size() > limit) {
+  const base::Content message(std::move(composed->bytes));
+  if (message.size() > limit) {
     base::Error error = base::Failed(
         base::Stage::kConfig, base::Cause::kMessageTooLarge, base::ErrorClass::kPermanent,
-        absl::StrCat("the message has ", composed->bytes.size(), " bytes, the limit is ", limit));
+        absl::StrCat("the message has ", message.size(), " bytes, the limit is ", limit));
     timeline.Failed(error);
     co_return error;
   }
-  auto report = co_await mailer.Send(command.account.resolved.settings, envelope, composed->bytes,
-                                     options, deadline, timeline);
+  auto report = co_await mailer.Send(command.account.resolved.settings, envelope, message, options,
+                                     deadline, timeline);
   if (!report) co_return report.error();
   SentEmail sent{std::move(*report), std::chrono::system_clock::now()};
   co_return sent;

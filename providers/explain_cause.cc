@@ -347,6 +347,13 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
                      "so nothing was sent.",
                      "Call again; if it goes on, the operator of sendstep finds the reason in the "
                      "server's log: the ledger's disk or database does not take writes.");
+    case Cause::kHeldBack:
+      return Passing(
+          "RATE_LIMITED", Fault::kPlugin,
+          std::chrono::ceil<std::chrono::seconds>(error.retry_after),
+          absl::StrCat("sendstep holds emails to ", resolved.settings.host,
+                       " back, within the limits set for it", Detail(error), "; nothing was sent."),
+          "Call again later, or give the call a longer deadline.");
     case Cause::kStopped:
       return Passing("SHUTTING_DOWN", Fault::kPlugin, std::chrono::seconds(1),
                      "The server is stopping; nothing was sent.", "Call again.");

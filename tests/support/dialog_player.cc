@@ -69,7 +69,8 @@ asio::awaitable<void> PlayAll(const DialogFile& dialog, ScriptedStream& stream,
   } else if (dialog.probe) {
     outcome.result = co_await session.Probe(dialog.envelope, deadline);
   } else {
-    outcome.result = co_await session.Send(dialog.envelope, dialog.message, options, deadline);
+    outcome.result =
+        co_await session.Send(dialog.envelope, base::Content(dialog.message), options, deadline);
   }
   outcome.usable = session.usable();
   co_await session.Quit(deadline);

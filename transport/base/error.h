@@ -4,6 +4,7 @@
 #ifndef SENDSTEP_TRANSPORT_BASE_ERROR_H_
 #define SENDSTEP_TRANSPORT_BASE_ERROR_H_
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,6 +51,7 @@ enum class Cause {
   kRefused,               // the server's reply refused; `reply` is set
   kGateClosed,            // the caller's gate did not open; nothing was sent
   kStopped,               // this program broke it off, to stop
+  kHeldBack,              // this program's own limit; nothing was sent, `retry_after` is set
 };
 
 // What the server said of one recipient.
@@ -67,6 +69,8 @@ struct Error {
   std::optional<Reply> reply;
   // One phrase for people, in English, never holding a secret, e.g. "certificate has expired".
   std::string detail;
+  // With kHeldBack: when the limit is expected to allow it.
+  std::chrono::milliseconds retry_after{0};
   // Set when recipients were answered before the failure.
   std::vector<RecipientOutcome> recipients;
 };

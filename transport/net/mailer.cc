@@ -129,10 +129,13 @@ asio::awaitable<Result<T>> Isolated(LiveCalls& calls, Body run, smtp::Observer& 
 
 }  // namespace
 
-asio::awaitable<Result<DeliveryReport>> Mailer::Send(
-    const smtp::SmtpSettings& settings, const smtp::Envelope& envelope, std::string_view message,
-    const smtp::SendOptions& options, base::Deadline deadline, smtp::Observer& observer) {
-  auto send = [&envelope, message, &options, deadline](smtp::Session& session) {
+asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& settings,
+                                                     const smtp::Envelope& envelope,
+                                                     const base::Content& message,
+                                                     const smtp::SendOptions& options,
+                                                     base::Deadline deadline,
+                                                     smtp::Observer& observer) {
+  auto send = [&envelope, &message, &options, deadline](smtp::Session& session) {
     return session.Send(envelope, message, options, deadline);
   };
   auto run = [this, &settings, deadline, &observer, send](LiveCalls::Call& call) {

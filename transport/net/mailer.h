@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "transport/base/content.h"
 #include "transport/base/deadline.h"
 #include "transport/base/result.h"
 #include "transport/dns/resolver.h"
@@ -30,8 +31,9 @@ class Mailer {
   // the gate is open. All that is passed by reference must outlive the call, and so must `message`
   // and the gate.
   boost::asio::awaitable<base::Result<smtp::DeliveryReport>> Send(
-      const smtp::SmtpSettings& settings, const smtp::Envelope& envelope, std::string_view message,
-      const smtp::SendOptions& options, base::Deadline deadline, smtp::Observer& observer);
+      const smtp::SmtpSettings& settings, const smtp::Envelope& envelope,
+      const base::Content& message, const smtp::SendOptions& options, base::Deadline deadline,
+      smtp::Observer& observer);
 
   // Opens a session and, given an envelope, probes it (MAIL, RCPT, RSET). Sends nothing. The report
   // has what was said of each recipient; it is empty without an envelope.

@@ -12,6 +12,7 @@ using boost::asio::buffer;
 constexpr std::string_view kDot = ".";
 constexpr std::string_view kEnd = ".\r\n";
 constexpr std::string_view kLineBreakAndEnd = "\r\n.\r\n";
+constexpr size_t kLine = 78;  // of base64
 
 bool IsCanonical(std::string_view message) {
   for (size_t at = 0;;) {
@@ -25,33 +26,66 @@ bool IsCanonical(std::string_view message) {
 
 }  // namespace
 
-MessageTraits Inspect(std::string_view message) {
+MessageTraits Inspect(const base::Content& message) {
   MessageTraits traits;
-  traits.canonical = IsCanonical(message);
-  traits.eight_bit = !base::IsAscii(message);
-  if (traits.eight_bit) {
-    traits.eight_bit_headers = !base::IsAscii(message.substr(0, message.find("\r\n\r\n")));
+  bool header = true;
+  for (const base::Content::Piece& piece : message.pieces()) {
+    const std::string_view text = piece.text;
+    traits.canonical = traits.canonical && IsCanonical(text);
+    const size_t header_end = text.find("\r\n\r\n");
+    if (!base::IsAscii(text)) {
+      traits.eight_bit = true;
+      if (header && !base::IsAscii(text.substr(0, header_end))) traits.eight_bit_headers = true;
+    }
+    header = header && header_end == text.npos;
   }
   return traits;
 }
 
+DataFraming::DataFraming(const base::Content& message, Framing framing)
+    : message_(message), framing_(framing), reader_(message) {
+  const auto& pieces = message.pieces();
+  const bool encodes =
+      std::any_of(pieces.begin(), pieces.end(), [](const auto& p) { return !p.file.empty(); });
+  if (encodes) encoded_.reserve(std::min(kMaxBlockBytes, message.size() + kLine));
+}
+
 bool DataFraming::Next(std::vector<boost::asio::const_buffer>& block) {
   block.clear();
+  encoded_.clear();
+  size_t room = kMaxBlockBytes;
   // Two buffers a dot, two for the end.
-  std::string_view window = rest_.substr(0, kMaxBlockBytes);
-  while (!window.empty() && block.size() + 4 <= kMaxBlockBuffers) {
-    const bool first = window.data() == message_.data();
-    if (window[0] == '.' && (first || window.data()[-1] == '\n')) block.push_back(buffer(kDot));
+  while (room > 0 && block.size() + 4 <= kMaxBlockBuffers) {
+    if (rest_.empty()) rest_ = reader_.Next(room, encoded_);
+    if (rest_.empty()) break;
+    const std::string_view before = rest_;
+    Stuff(block);
+    room -= before.size() - rest_.size();
+  }
+  // What is left is text, and stays where it is.
+  if (!rest_.empty() || !reader_.done()) return false;
+  if (framing_ == Framing::kData) {
+    const bool ended = message_.size() == 0 || message_.ends_with_line_break();
+    block.push_back(buffer(ended ? kEnd : kLineBreakAndEnd));
+  }
+  return true;
+}
+
+void DataFraming::Stuff(std::vector<boost::asio::const_buffer>& block) {
+  if (framing_ == Framing::kChunk) {
+    block.push_back(buffer(rest_));
+    rest_ = {};
+    return;
+  }
+  while (!rest_.empty() && block.size() + 4 <= kMaxBlockBuffers) {
+    if (line_begins_ && rest_[0] == '.') block.push_back(buffer(kDot));
     // Up to the next dot that begins a line.
-    size_t end = window.find("\n.", 0, 2);
-    end = end == window.npos ? window.size() : end + 1;
-    block.push_back(buffer(window.data(), end));
-    window.remove_prefix(end);
+    size_t end = rest_.find("\n.");
+    end = end == rest_.npos ? rest_.size() : end + 1;
+    line_begins_ = rest_[end - 1] == '\n';
+    block.push_back(buffer(rest_.data(), end));
     rest_.remove_prefix(end);
   }
-  if (!rest_.empty()) return false;
-  block.push_back(buffer(message_.empty() || message_.ends_with("\r\n") ? kEnd : kLineBreakAndEnd));
-  return true;
 }
 
 }  // namespace sendstep::smtp

@@ -220,7 +220,7 @@ asio::awaitable<Result<void>> Session::AuthenticateWith(SaslMechanism mechanism,
 }
 
 asio::awaitable<Result<DeliveryReport>> Session::Send(const Envelope& envelope,
-                                                      std::string_view message,
+                                                      const base::Content& message,
                                                       const SendOptions& options,
                                                       base::Deadline deadline) {
   co_await asio::this_coro::throw_if_cancelled(false);

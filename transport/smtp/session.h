@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "transport/base/content.h"
 #include "transport/base/deadline.h"
 #include "transport/base/result.h"
 #include "transport/smtp/capabilities.h"
@@ -32,7 +33,7 @@ class Session {
   // Sends one message (canonical CRLF, not dot-stuffed). See transaction.h. All that is passed by
   // reference must outlive the call, and so must the gate.
   asio::awaitable<base::Result<DeliveryReport>> Send(const Envelope& envelope,
-                                                     std::string_view message,
+                                                     const base::Content& message,
                                                      const SendOptions& options,
                                                      base::Deadline deadline);
 

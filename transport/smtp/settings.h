@@ -56,7 +56,19 @@ struct StageTimeouts {
   std::chrono::milliseconds quit{500};  // politeness only: nothing depends on it
 };
 
+// How much of a server is used at once, by all who send with the same settings.
+struct SendingLimits {
+  int max_connections = 20;
+  int max_mails_per_connection = 100;
+  // Of a connection: how long nothing was sent, and since it was opened.
+  std::chrono::seconds max_idle{30};
+  std::chrono::seconds max_age{300};
+  double max_mails_per_second = 0;  // 0: no limit
+};
+
 struct SmtpSettings {
+  // Whose settings these are: nobody else uses their connections.
+  std::string tenant;
   std::string host;  // A-labels or an IP address
   uint16_t port = 25;
   TlsSettings tls;
@@ -68,6 +80,10 @@ struct SmtpSettings {
   // For EHLO and HELO: a domain or an address literal. Never the machine's own name.
   std::string ehlo_name;
   StageTimeouts timeouts;
+  SendingLimits limits;
+  // The server is known to swallow a chunk (RFC 3030) after it has refused the recipients, instead
+  // of taking its lines for commands.
+  bool swallows_refused_chunk = false;
 };
 
 }  // namespace sendstep::smtp

@@ -43,7 +43,7 @@ Transaction::Transaction(Dialog& dialog, const Capabilities& capabilities,
       rset_first_(rset_first) {}
 
 asio::awaitable<Result<DeliveryReport>> Transaction::Send(const Envelope& envelope,
-                                                          std::string_view message) {
+                                                          const base::Content& message) {
   dialog_.Enter(Stage::kMailFrom);
   const Result<MailParameters> parameters = Plan(envelope, message);
   if (!parameters) co_return parameters.error();
@@ -74,7 +74,8 @@ asio::awaitable<Result<DeliveryReport>> Transaction::Probe(const Envelope& envel
   co_return report;
 }
 
-Result<MailParameters> Transaction::Plan(const Envelope& envelope, std::string_view message) const {
+Result<MailParameters> Transaction::Plan(const Envelope& envelope,
+                                         const base::Content& message) const {
   const MessageTraits traits = Inspect(message);
   const auto impossible = [this](Cause cause, std::string_view detail) {
     return dialog_.Failure(cause, ErrorClass::kPermanent, detail);
@@ -200,7 +201,7 @@ base::Error Transaction::RecipientsRefused() const {
 
 // DATA.
 
-asio::awaitable<Result<Reply>> Transaction::SendData(std::string_view message) {
+asio::awaitable<Result<Reply>> Transaction::SendData(const base::Content& message) {
   dialog_.Enter(Stage::kData);
   dialog_.Expire(deadline_.Within(timeouts_.data_start));
   auto reply = co_await dialog_.Ask(std::string(kDataCommand));
@@ -212,8 +213,8 @@ asio::awaitable<Result<Reply>> Transaction::SendData(std::string_view message) {
   co_return co_await SendBody(message);
 }
 
-asio::awaitable<Result<Reply>> Transaction::SendBody(std::string_view message) {
-  DataFraming framing(message);
+asio::awaitable<Result<Reply>> Transaction::SendBody(const base::Content& message) {
+  DataFraming framing(message, Framing::kData);
   std::vector<asio::const_buffer> block;
   for (;;) {
     const bool last = framing.Next(block);

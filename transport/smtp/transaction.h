@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "transport/base/content.h"
 #include "transport/base/deadline.h"
 #include "transport/base/result.h"
 #include "transport/smtp/capabilities.h"
@@ -48,7 +49,7 @@ class Transaction {
   // since that fails each try. The message must be canonical (see MessageTraits). Leaves the
   // coroutine with terminal cancellation enabled.
   asio::awaitable<base::Result<DeliveryReport>> Send(const Envelope& envelope,
-                                                     std::string_view message);
+                                                     const base::Content& message);
   // MAIL, RCPT, RSET. A failing RSET changes nothing: final_reply is then empty.
   asio::awaitable<base::Result<DeliveryReport>> Probe(const Envelope& envelope);
 
@@ -57,7 +58,7 @@ class Transaction {
 
  private:
   // Refuses, before a byte is sent, what the server has said it cannot take.
-  base::Result<MailParameters> Plan(const Envelope& envelope, std::string_view message) const;
+  base::Result<MailParameters> Plan(const Envelope& envelope, const base::Content& message) const;
   asio::awaitable<base::Result<void>> SendEnvelope(const Envelope& envelope,
                                                    MailParameters parameters);
   asio::awaitable<base::Result<void>> ReadReply(size_t command);
@@ -67,8 +68,8 @@ class Transaction {
   base::Error RecipientsRefused() const;
   size_t WindowEnd(size_t begin) const;
 
-  asio::awaitable<base::Result<base::Reply>> SendData(std::string_view message);
-  asio::awaitable<base::Result<base::Reply>> SendBody(std::string_view message);
+  asio::awaitable<base::Result<base::Reply>> SendData(const base::Content& message);
+  asio::awaitable<base::Result<base::Reply>> SendBody(const base::Content& message);
   asio::awaitable<base::Result<void>> PassGate();
   asio::awaitable<base::Result<base::Reply>> Commit(std::span<const asio::const_buffer> last_block,
                                                     size_t message_bytes);

@@ -170,6 +170,7 @@ smtp::Envelope ToAda() {
 }
 
 const char kMessage[] = "Subject: hello\r\n\r\nHello.\r\n";
+const base::Content kContent(kMessage);
 
 smtp::SmtpSettings Settings(uint16_t port) {
   smtp::SmtpSettings settings;
@@ -205,7 +206,7 @@ class MailerTest : public testing::CoroutineTest {
 
   std::shared_ptr<testing::Running<Sent>> StartSend(Deadline deadline = Deadline::Never()) {
     auto body = [this, deadline]() -> asio::awaitable<Sent> {
-      co_return co_await mailer_.Send(settings_, envelope_, kMessage, options_, deadline,
+      co_return co_await mailer_.Send(settings_, envelope_, kContent, options_, deadline,
                                       observer_);
     };
     return Start<Sent>(body);
@@ -357,7 +358,7 @@ TEST_F(MailerTest, CancelledBeforeItBeginsTouchesNothing) {
     auto token = asio::redirect_error(asio::use_awaitable, ec);
     waiting = true;
     co_await gate.async_wait(token);
-    co_return co_await mailer_.Send(settings_, envelope_, kMessage, {}, Deadline::Never(),
+    co_return co_await mailer_.Send(settings_, envelope_, kContent, {}, Deadline::Never(),
                                     observer_);
   };
   auto running = Start<Sent>(body);
@@ -374,7 +375,7 @@ TEST_F(MailerTest, CancellationAfterTheEndOfDataDoesNotHideTheReply) {
   bool caller_knows = false;
   auto body = [&]() -> asio::awaitable<Sent> {
     Sent report =
-        co_await mailer_.Send(settings_, envelope_, kMessage, {}, Deadline::Never(), observer_);
+        co_await mailer_.Send(settings_, envelope_, kContent, {}, Deadline::Never(), observer_);
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
     caller_knows = state.cancelled() != asio::cancellation_type::none;
     co_return report;
@@ -623,7 +624,7 @@ TEST(Mailer, SendsFromManyThreads) {
     const smtp::SmtpSettings settings = Settings(port);
     const smtp::Envelope envelope = ToAda();
     const Deadline deadline = Deadline::After(std::chrono::seconds(60));
-    Sent report = co_await mailer.Send(settings, envelope, kMessage, {}, deadline, observer);
+    Sent report = co_await mailer.Send(settings, envelope, kContent, {}, deadline, observer);
     co_return report.has_value();
   };
   std::vector<std::future<bool>> sent;

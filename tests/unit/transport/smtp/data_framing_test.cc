@@ -18,7 +18,8 @@ struct Framed {
 
 Framed Frame(const std::string& message) {
   Framed framed;
-  DataFraming framing(message);
+  const base::Content content(message);
+  DataFraming framing(content, Framing::kData);
   std::vector<boost::asio::const_buffer> block;
   for (bool last = false; !last; ++framed.blocks) {
     last = framing.Next(block);
@@ -32,6 +33,10 @@ Framed Frame(const std::string& message) {
     EXPECT_GT(size, 0u);
   }
   return framed;
+}
+
+MessageTraits Traits(std::string_view message) {
+  return Inspect(base::Content(std::string(message)));
 }
 
 TEST(DataFraming, DoublesDotsThatBeginALineAndEndsWithALoneDot) {
@@ -48,10 +53,11 @@ TEST(DataFraming, EndsAnUnendedLine) {
 
 TEST(DataFraming, DoesNotCopyTheMessage) {
   const std::string message(1000, 'x');
-  DataFraming framing(message);
+  const base::Content content(message);
+  DataFraming framing(content, Framing::kData);
   std::vector<boost::asio::const_buffer> block;
   EXPECT_TRUE(framing.Next(block));
-  EXPECT_EQ(block[0].data(), message.data());
+  EXPECT_EQ(block[0].data(), content.pieces()[0].text.data());
 }
 
 TEST(DataFraming, StuffsAcrossEveryBlockBoundary) {
@@ -76,26 +82,26 @@ TEST(DataFraming, AgreesWithALineByLineMakingOfEveryShortMessage) {
   for (size_t n = 0; n < 4 * 4 * 4 * 4 * 4 * 4; ++n) {
     std::string message;
     for (size_t rest = n; rest > 0; rest /= 4) message += kAlphabet[rest % 4];
-    if (!Inspect(message).canonical) continue;
+    if (!Traits(message).canonical) continue;
     EXPECT_EQ(Frame(message).bytes, DotStuffed(message));
   }
 }
 
 TEST(Inspect, KnowsCanonicalLineBreaks) {
   for (const std::string_view message : {"", "a", "a\r\n", "\r\n\r\n", "a\r\nb"}) {
-    EXPECT_TRUE(Inspect(message).canonical) << message;
+    EXPECT_TRUE(Traits(message).canonical) << message;
   }
   for (const std::string_view message :
        {"\n", "\r", "a\nb\r\n", "a\rb\r\n", "a\r\r\n", "a\r\n\n", "a\r\nb\r", "\n\r"}) {
-    EXPECT_FALSE(Inspect(message).canonical) << message;
+    EXPECT_FALSE(Traits(message).canonical) << message;
   }
 }
 
 TEST(Inspect, TellsEightBitHeadersFromBodies) {
-  EXPECT_FALSE(Inspect("A: b\r\n\r\nc\r\n").eight_bit);
-  EXPECT_TRUE(Inspect("A: b\r\n\r\nü\r\n").eight_bit);
-  EXPECT_FALSE(Inspect("A: b\r\n\r\nü\r\n").eight_bit_headers);
-  EXPECT_TRUE(Inspect("A: ü\r\n\r\nc\r\n").eight_bit_headers);
+  EXPECT_FALSE(Traits("A: b\r\n\r\nc\r\n").eight_bit);
+  EXPECT_TRUE(Traits("A: b\r\n\r\nü\r\n").eight_bit);
+  EXPECT_FALSE(Traits("A: b\r\n\r\nü\r\n").eight_bit_headers);
+  EXPECT_TRUE(Traits("A: ü\r\n\r\nc\r\n").eight_bit_headers);
 }
 
 }  // namespace

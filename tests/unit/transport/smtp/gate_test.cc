@@ -83,7 +83,7 @@ class GateTest : public testing::SessionTest, protected Gate {
         std::move(steps),
         [&](Session& session) -> asio::awaitable<void> {
           EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-          result = co_await session.Send(envelope, message, options_, deadline);
+          result = co_await session.Send(envelope, base::Content(message), options_, deadline);
           usable_ = session.usable();
         },
         cancel);

@@ -19,6 +19,7 @@ using testing::C;
 using testing::Close;
 using ::testing::HasSubstr;
 using testing::kAcceptOne;
+using testing::kContent;
 using testing::kMessage;
 using testing::kQuit;
 using testing::Message;
@@ -40,7 +41,7 @@ TEST_F(SessionTest, SendsSeveralMessagesWithoutRsetBetweenThem) {
     EXPECT_TRUE(session.capabilities().pipelining);
     for (int i = 0; i < 2; ++i) {
       EXPECT_TRUE(session.usable());
-      EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+      EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
     }
   });
   EXPECT_TRUE(stream_->finished());
@@ -63,9 +64,9 @@ TEST_F(SessionTest, RsetLeadsTheTransactionAfterARefusal) {
                                         kAcceptOne + kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_FALSE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+    EXPECT_FALSE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
   });
   EXPECT_TRUE(stream_->finished());
 }
@@ -77,13 +78,13 @@ TEST_F(SessionTest, ARefusedRsetEndsTheSession) {
                                             C("RSET"), S("503 No\r\n")};
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_FALSE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+    EXPECT_FALSE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
     EXPECT_TRUE(session.usable());
-    const auto second = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
+    const auto second = co_await session.Send(envelope, kContent, {}, Deadline::Never());
     EXPECT_EQ(second.error().stage, Stage::kMailFrom);
     EXPECT_EQ(second.error().reply->code, 503);
     EXPECT_FALSE(session.usable());
-    const auto third = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
+    const auto third = co_await session.Send(envelope, kContent, {}, Deadline::Never());
     EXPECT_EQ(third.error().cause, Cause::kConnectionLost);
   });
 }
@@ -109,7 +110,7 @@ TEST_F(SessionTest, PipelinesInBoundedWindowsAndReadsEachBeforeTheNext) {
           kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    const auto report = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
+    const auto report = co_await session.Send(envelope, kContent, {}, Deadline::Never());
     if (!report) {
       ADD_FAILURE() << report.error().detail;
       co_return;
@@ -146,7 +147,7 @@ TEST_F(SessionTest, AWindowIsBoundedInBytesToo) {
       kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
   });
 }
 
@@ -156,7 +157,7 @@ TEST_F(SessionTest, ASurplusReplyMakesTheSessionUnusable) {
   steps.back().bytes += "250 Another\r\n";
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
     EXPECT_FALSE(session.usable());
   });
 }
@@ -172,7 +173,7 @@ TEST_F(SessionTest, AReplyBehind354IsNotTakenForTheFinalOne) {
     const Cause expected = cause;
     Run(steps, [&](Session& session) -> asio::awaitable<void> {
       EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-      const auto result = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
+      const auto result = co_await session.Send(envelope, kContent, {}, Deadline::Never());
       EXPECT_FALSE(result.has_value());
       EXPECT_EQ(result.error().cause, expected);
       EXPECT_NE(result.error().error_class, ErrorClass::kUncertain);
@@ -190,7 +191,7 @@ TEST_F(SessionTest, APassedDeadlineBeforeTheEndOfDataIsNotUncertain) {
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
     const auto result =
-        co_await session.Send(envelope, kMessage, {}, Deadline::After(std::chrono::seconds(-1)));
+        co_await session.Send(envelope, kContent, {}, Deadline::After(std::chrono::seconds(-1)));
     EXPECT_EQ(result.error().cause, Cause::kTimeout);
     EXPECT_EQ(result.error().stage, Stage::kData);
     EXPECT_EQ(result.error().error_class, ErrorClass::kTransient);
@@ -233,7 +234,8 @@ TEST_F(SessionTest, RefusalThatCameDuringAStalledWriteIsTheReason) {
   const auto work = [&]() -> asio::awaitable<void> {
     Session session(stream, settings_, observer_);
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    const auto result = co_await session.Send(envelope, long_message, {}, Deadline::Never());
+    const auto result =
+        co_await session.Send(envelope, base::Content(long_message), {}, Deadline::Never());
     EXPECT_FALSE(result);
     if (!result) EXPECT_EQ(result.error().cause, base::Cause::kRefused);
     co_await session.Quit(Deadline::Never());
@@ -258,7 +260,7 @@ TEST_F(SessionTest, LongRepliesToRecipientsAreKeptShort) {
       kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    const auto report = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
+    const auto report = co_await session.Send(envelope, kContent, {}, Deadline::Never());
     EXPECT_TRUE(report);
     if (report) EXPECT_LE(report->recipients[0].reply.Text(100000).size(), 2100u);
   });
@@ -293,7 +295,7 @@ TEST_F(SessionTest, ReplyBeforeTheEndOfTheMessageIsNoVerdict) {
     prepare_ = [this] { stream_->ReadByteByByte(); };
     Run(steps, [&](Session& session) -> asio::awaitable<void> {
       EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-      const auto result = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
+      const auto result = co_await session.Send(envelope, kContent, {}, Deadline::Never());
       EXPECT_FALSE(result);
       if (!result) EXPECT_EQ(result.error().cause, expected);
       if (!result) EXPECT_EQ(result.error().error_class, ErrorClass::kTransient);
@@ -349,7 +351,8 @@ TEST_F(SessionTest, EachStageHasItsOwnTimeLimit) {
   const Envelope envelope = To(1);
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, long_message, {}, Deadline::Never()));
+    EXPECT_TRUE(
+        co_await session.Send(envelope, base::Content(long_message), {}, Deadline::Never()));
   });
   std::vector<long> used;
   for (const StreamOperation& operation : stream_->operations()) {
@@ -365,7 +368,7 @@ TEST_F(SessionTest, NoLimitGoesBeyondTheDeadline) {
   const Deadline deadline = Deadline::After(std::chrono::seconds(30));
   Run(Opening() + kAcceptOne + kQuit, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(deadline));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, deadline));
+    EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, deadline));
   });
   for (const StreamOperation& operation : stream_->operations()) {
     EXPECT_LE(operation.until.at, deadline.at);
@@ -377,7 +380,7 @@ TEST_F(SessionTest, NoQuitIsSentOnceTheDeadlineHasPassed) {
   quit_by_ = Deadline::After(std::chrono::seconds(-1));
   Run(Opening() + kAcceptOne, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
   });
   EXPECT_TRUE(stream_->closed());
   EXPECT_FALSE(observer_.Saw("C: QUIT"));
@@ -404,11 +407,11 @@ TEST_F(SessionTest, RsetLeadsTheTransactionAfterAllOrNothingCameToNothing) {
                                         kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    const auto nothing = co_await session.Send(two, kMessage, options, Deadline::Never());
+    const auto nothing = co_await session.Send(two, kContent, options, Deadline::Never());
     EXPECT_FALSE(nothing);
     if (!nothing) EXPECT_EQ(nothing.error().recipients.size(), 2u);
     EXPECT_TRUE(session.usable());
-    EXPECT_TRUE(co_await session.Send(one, kMessage, options, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(one, kContent, options, Deadline::Never()));
   });
   EXPECT_TRUE(stream_->finished());
 }
@@ -420,9 +423,9 @@ TEST_F(SessionTest, CancellationWorksAgainAfterTheFinalReply) {
       Opening() + kAcceptOne,
       [&](Session& session) -> asio::awaitable<void> {
         EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-        EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+        EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
         cancel.emit(asio::cancellation_type::terminal);
-        const auto second = co_await session.Send(envelope, kMessage, {}, Deadline::Never());
+        const auto second = co_await session.Send(envelope, kContent, {}, Deadline::Never());
         EXPECT_EQ(second.error().cause, Cause::kCancelled);
         EXPECT_EQ(second.error().stage, Stage::kMailFrom);
       },
@@ -433,7 +436,7 @@ TEST_F(SessionTest, TellsTheObserverTheDialogWithoutTheMessage) {
   const Envelope envelope = To(1);
   Run(Opening() + kAcceptOne + kQuit, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    EXPECT_TRUE(co_await session.Send(envelope, kMessage, {}, Deadline::Never()));
+    EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
   });
   EXPECT_TRUE(observer_.Saw("C: EHLO client.example.org"));
   EXPECT_TRUE(observer_.Saw("= PIPELINING, DSN"));
@@ -455,10 +458,10 @@ TEST_F(SessionTest, AnEhloNameWithALineBreakIsNotSent) {
 
 TEST_F(SessionTest, AMessageWithABareLineFeedIsNotSent) {
   const Envelope envelope = To(1);
+  const base::Content bare("a\n.\nMAIL FROM:<x>\r\n");
   Run(Opening() + kQuit, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
-    const auto result =
-        co_await session.Send(envelope, "a\n.\nMAIL FROM:<x>\r\n", {}, Deadline::Never());
+    const auto result = co_await session.Send(envelope, bare, {}, Deadline::Never());
     EXPECT_EQ(result.error().cause, Cause::kInvalid);
     EXPECT_TRUE(session.usable());
   });

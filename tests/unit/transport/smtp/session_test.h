@@ -20,6 +20,7 @@
 namespace sendstep::testing {
 
 inline constexpr char kMessage[] = "Subject: Test\r\n\r\nHello\r\n";
+inline const base::Content kContent(kMessage);
 
 inline ScriptStep S(std::string bytes) {
   ScriptStep step;

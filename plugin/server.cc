@@ -320,6 +320,7 @@ class Server::Impl {
     Log(Level::kInfo, "draining",
         {{"in_flight", metrics_.InFlight()}, {"timeout_ms", timeout.count()}});
     grpc_->GetHealthCheckService()->Shutdown();
+    mailer_.CloseIdle();
     const auto abandon_at = std::chrono::steady_clock::now() + timeout;
     std::jthread cutter([this, abandon_at](const std::stop_token& stop) {
       auto idle_since = std::chrono::steady_clock::now();
@@ -358,7 +359,7 @@ class Server::Impl {
   Relays relays_;
   Workers workers_;
   dns::CaresResolver resolver_{workers_.executor()};
-  net::Mailer mailer_{resolver_};
+  net::Mailer mailer_{workers_.executor(), resolver_};
   std::unique_ptr<providers::Sandbox> sandbox_;
   std::unique_ptr<LedgerKeeper> keeper_;
   std::optional<Executions> executions_;

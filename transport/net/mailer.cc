@@ -1,15 +1,18 @@
 #include "transport/net/mailer.h"
 
+#include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "transport/net/dialer.h"
-#include "transport/net/tcp_stream.h"
+#include "transport/smtp/gate.h"
 #include "transport/smtp/session.h"
 
 namespace sendstep::net {
@@ -21,6 +24,8 @@ using base::Cause;
 using base::Result;
 using base::Stage;
 using smtp::DeliveryReport;
+
+constexpr int kServiceClosing = 421;
 
 std::string Join(const std::vector<address>& addresses) {
   std::string joined;
@@ -63,42 +68,138 @@ base::Error Stopped(base::Error error, const LiveCalls& calls) {
   return error;
 }
 
-// One connection: up to an open session, then what `act(session)` does with it, then QUIT. The
-// observer hears the outcome before QUIT, which can change nothing.
-template <class T, class Act>
-asio::awaitable<Result<T>> Run(dns::Resolver& resolver, LiveCalls& calls, LiveCalls::Call& call,
-                               const smtp::SmtpSettings& settings, base::Deadline deadline,
-                               smtp::Observer& observer, Act act) {
-  co_await asio::this_coro::throw_if_cancelled(false);
-  Result<T> outcome = base::Error();
-  if (settings.credentials && settings.tls.policy == smtp::TlsPolicy::kNone &&
-      !settings.allow_plaintext_auth) {
-    observer.StageStarted(Stage::kAuth);
-    outcome = base::Failed(Stage::kAuth, Cause::kPlaintextCredentials, base::ErrorClass::kPermanent,
-                           "credentials would cross the network readable");
-    Report(outcome, observer);
-    co_return outcome;
+// Before a packet is sent.
+std::optional<base::Error> WouldShowCredentials(const smtp::SmtpSettings& settings,
+                                                smtp::Observer& observer) {
+  if (!settings.credentials || settings.tls.policy != smtp::TlsPolicy::kNone ||
+      settings.allow_plaintext_auth) {
+    return std::nullopt;
   }
-  Result<tcp::socket> socket = co_await Connect(resolver, settings, deadline, observer);
-  if (!socket) {
-    outcome = Stopped(socket.error(), calls);
-    Report(outcome, observer);
-    co_return outcome;
-  }
-  TcpStream stream(std::move(*socket));
-  const LiveCalls::Call::Use use(call, stream);
-  smtp::Session session(stream, settings, observer);
-  Result<void> opened = co_await session.Open(deadline);
-  if (opened) {
-    outcome = co_await act(session);
-  } else {
-    outcome = opened.error();
-  }
-  if (!outcome) outcome = Stopped(outcome.error(), calls);
-  Report(outcome, observer);
-  co_await session.Quit(deadline);
-  co_return outcome;
+  observer.StageStarted(Stage::kAuth);
+  base::Error error =
+      base::Failed(Stage::kAuth, Cause::kPlaintextCredentials, base::ErrorClass::kPermanent,
+                   "credentials would cross the network readable");
+  observer.Failed(error);
+  return error;
 }
+
+asio::awaitable<bool> Cancelled() {
+  const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+  co_return state.cancelled() != asio::cancellation_type::none;
+}
+
+// Asked once for all tries. What it let pass it lets pass again, since nothing came of it.
+class OneGate final : public smtp::Gate {
+ public:
+  explicit OneGate(smtp::Gate* gate) : gate_(gate) {}
+
+  asio::awaitable<bool> Pass(std::span<const size_t> accepted) override {
+    if (passed_) co_return std::ranges::includes(*passed_, accepted);
+    if (!co_await gate_->Pass(accepted)) co_return false;
+    passed_.emplace(accepted.begin(), accepted.end());
+    co_return true;
+  }
+
+ private:
+  smtp::Gate* const gate_;
+  std::optional<std::vector<size_t>> passed_;
+};
+
+// One call's way to an open session, and what it does there.
+class Sending {
+ public:
+  Sending(dns::Resolver& resolver, Pool& pool, LiveCalls::Call& call,
+          const smtp::SmtpSettings& settings, base::Deadline deadline, smtp::Observer& observer)
+      : resolver_(resolver),
+        pool_(pool),
+        call_(call),
+        settings_(settings),
+        deadline_(deadline),
+        observer_(observer) {}
+
+  // Waits for a turn, and sees to it that the lease has an open session.
+  asio::awaitable<Result<Pool::Lease>> Begin(Pool::Want want) {
+    for (;;) {
+      Result<Pool::Lease> lease = co_await pool_.Enter(settings_, want, deadline_);
+      if (!lease) {
+        observer_.StageStarted(lease.error().stage);
+        co_return lease;
+      }
+      if (lease->connection) {
+        if (lease->connection->session.IsQuiet()) {
+          lease->connection->session.Observe(observer_);
+          co_return lease;
+        }
+        pool_.FoundDead(std::move(*lease));
+      } else {
+        Result<std::unique_ptr<Connection>> opened = co_await Open(*lease);
+        if (opened) {
+          pool_.Opened(*lease, std::move(*opened));
+          co_return lease;
+        }
+        const bool given_up = deadline_.Passed() || co_await Cancelled();
+        const base::Error error = opened.error();
+        const bool others = pool_.OpenFailed(std::move(*lease), error, given_up);
+        if (given_up || !others || want.fresh) co_return error;
+      }
+      want.first = true;
+    }
+  }
+
+  // `act(session)` over the lease's connection.
+  template <class Act>
+  asio::awaitable<Result<DeliveryReport>> Run(Pool::Lease& lease, Act act) {
+    smtp::Session& session = lease.connection->session;
+    session.Avoid(lease.distrust);
+    const LiveCalls::Call::Use use(call_, lease.connection->stream);
+    Result<DeliveryReport> outcome = co_await act(session);
+    distrust_ = session.distrust();
+    if (distrust_.any()) pool_.Remember(lease, distrust_);
+    co_return outcome;
+  }
+
+  // Gives the lease back; `alone`: after QUIT, so that nobody uses the connection again.
+  asio::awaitable<void> End(Pool::Lease lease, const Result<DeliveryReport>& outcome, bool alone) {
+    if (alone) {
+      const LiveCalls::Call::Use use(call_, lease.connection->stream);
+      co_await lease.connection->session.Quit(deadline_);
+    }
+    std::optional<base::Error> error;
+    if (!outcome) error = outcome.error();
+    pool_.Release(std::move(lease), error);
+  }
+
+  // Whether a new connection may fare better than one that earlier calls used, or what the last
+  // one has taught.
+  asio::awaitable<bool> ShouldTryAgain(const base::Error& error, bool reused) {
+    if (error.error_class == base::ErrorClass::kUncertain || deadline_.Passed()) co_return false;
+    if (error.cause == Cause::kTimeout || co_await Cancelled()) co_return false;
+    const bool gone = error.cause == Cause::kConnectionLost || error.cause == Cause::kProtocol ||
+                      (error.reply && error.reply->code == kServiceClosing);
+    co_return (reused && gone) || distrust_.any();
+  }
+
+ private:
+  asio::awaitable<Result<std::unique_ptr<Connection>>> Open(const Pool::Lease& lease) {
+    Result<tcp::socket> socket = co_await Connect(resolver_, settings_, deadline_, observer_);
+    if (!socket) co_return socket.error();
+    auto connection =
+        std::make_unique<Connection>(std::move(*socket), settings_, lease.tls_sessions, observer_);
+    const LiveCalls::Call::Use use(call_, connection->stream);
+    const Result<void> opened = co_await connection->session.Open(deadline_);
+    if (opened) co_return connection;
+    co_await connection->session.Quit(deadline_);
+    co_return opened.error();
+  }
+
+  dns::Resolver& resolver_;
+  Pool& pool_;
+  LiveCalls::Call& call_;
+  const smtp::SmtpSettings& settings_;
+  const base::Deadline deadline_;
+  smtp::Observer& observer_;
+  smtp::Distrust distrust_;
+};
 
 // A call that is over before it could begin.
 base::Error NotBegun(Cause cause, std::string detail, smtp::Observer& observer) {
@@ -135,11 +236,43 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
                                                      const smtp::SendOptions& options,
                                                      base::Deadline deadline,
                                                      smtp::Observer& observer) {
-  auto send = [&envelope, &message, &options, deadline](smtp::Session& session) {
-    return session.Send(envelope, message, options, deadline);
-  };
-  auto run = [this, &settings, deadline, &observer, send](LiveCalls::Call& call) {
-    return Run<DeliveryReport>(resolver_, calls_, call, settings, deadline, observer, send);
+  auto run = [&](LiveCalls::Call& call) -> asio::awaitable<Result<DeliveryReport>> {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    if (auto readable = WouldShowCredentials(settings, observer)) co_return *readable;
+    OneGate gate(options.gate);
+    smtp::SendOptions each = options;
+    if (options.gate != nullptr) each.gate = &gate;
+    auto send = [&](smtp::Session& session) {
+      return session.Send(envelope, message, each, deadline);
+    };
+    Sending sending(resolver_, pool_, call, settings, deadline, observer);
+    Pool::Want want;
+    want.fresh = options.own_connection;
+    std::optional<base::Error> first_failure;
+    for (;;) {
+      Result<Pool::Lease> lease = co_await sending.Begin(want);
+      Result<DeliveryReport> outcome = base::Error();
+      if (lease) {
+        outcome = co_await sending.Run(*lease, send);
+      } else {
+        outcome = lease.error();
+      }
+      const bool again = !outcome && lease && !first_failure &&
+                         co_await sending.ShouldTryAgain(outcome.error(), lease->reused);
+      if (again) {
+        first_failure = outcome.error();
+        want.fresh = want.first = true;
+        co_await sending.End(std::move(*lease), outcome, /*alone=*/false);
+        continue;
+      }
+      // The gate had been told of fewer recipients than were accepted this time.
+      const bool late = !outcome && first_failure && outcome.error().cause == Cause::kGateClosed;
+      if (late) outcome = *first_failure;
+      if (!outcome) outcome = Stopped(outcome.error(), calls_);
+      Report(outcome, observer);
+      if (lease) co_await sending.End(std::move(*lease), outcome, options.own_connection);
+      co_return outcome;
+    }
   };
   co_return co_await Isolated<DeliveryReport>(calls_, run, observer);
 }
@@ -148,13 +281,27 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Check(const smtp::SmtpSettings& 
                                                       const std::optional<smtp::Envelope>& envelope,
                                                       base::Deadline deadline,
                                                       smtp::Observer& observer) {
-  auto probe = [&envelope,
-                deadline](smtp::Session& session) -> asio::awaitable<Result<DeliveryReport>> {
+  auto probe = [&](smtp::Session& session) -> asio::awaitable<Result<DeliveryReport>> {
     if (!envelope) co_return DeliveryReport();
     co_return co_await session.Probe(*envelope, deadline);
   };
-  auto run = [this, &settings, deadline, &observer, probe](LiveCalls::Call& call) {
-    return Run<DeliveryReport>(resolver_, calls_, call, settings, deadline, observer, probe);
+  auto run = [&](LiveCalls::Call& call) -> asio::awaitable<Result<DeliveryReport>> {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    if (auto readable = WouldShowCredentials(settings, observer)) co_return *readable;
+    Sending sending(resolver_, pool_, call, settings, deadline, observer);
+    Pool::Want want;
+    want.fresh = true;
+    Result<Pool::Lease> lease = co_await sending.Begin(want);
+    Result<DeliveryReport> outcome = base::Error();
+    if (lease) {
+      outcome = co_await sending.Run(*lease, probe);
+    } else {
+      outcome = lease.error();
+    }
+    if (!outcome) outcome = Stopped(outcome.error(), calls_);
+    Report(outcome, observer);
+    if (lease) co_await sending.End(std::move(*lease), outcome, /*alone=*/true);
+    co_return outcome;
   };
   co_return co_await Isolated<DeliveryReport>(calls_, run, observer);
 }

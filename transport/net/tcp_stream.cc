@@ -1,11 +1,13 @@
 #include "transport/net/tcp_stream.h"
 
+#include <netinet/tcp.h>
 #include <openssl/crypto.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -79,8 +81,11 @@ class TcpStream::Cursor {
   bool begun_ = false;
 };
 
-TcpStream::TcpStream(tcp::socket socket)
-    : socket_(std::move(socket)), timer_(socket_.get_executor()) {}
+TcpStream::TcpStream(tcp::socket socket, std::shared_ptr<TlsSessions> tls_sessions)
+    : socket_(std::move(socket)),
+      tls_sessions_(std::move(tls_sessions)),
+      executor_(socket_.get_executor()),
+      timer_(executor_) {}
 
 TcpStream::~TcpStream() { Close(); }
 
@@ -206,7 +211,7 @@ asio::awaitable<base::Result<smtp::TlsInfo>> TcpStream::StartTls(const smtp::Tls
   co_await asio::this_coro::throw_if_cancelled(false);
   base::Result<size_t> done = base::Error();
   base::Result<std::unique_ptr<TlsClient>> client =
-      TlsClient::Create(socket_.native_handle(), settings, server_name);
+      TlsClient::Create(socket_.native_handle(), settings, server_name, tls_sessions_);
   if (client) {
     tls_ = std::move(*client);
     auto handshake = [this] { return tls_->Handshake(); };
@@ -228,6 +233,23 @@ asio::awaitable<base::Result<smtp::TlsInfo>> TcpStream::StartTls(const smtp::Tls
   co_return error;
 }
 
+void TcpStream::AcknowledgeNow() {
+  const int on = 1;
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
+void TcpStream::Detach() {
+  alive_.reset();
+  armed_for_.reset();
+  timer_.cancel();
+  deadline_ = base::Deadline::Never();
+}
+
+void TcpStream::Attach(const asio::any_io_executor& executor) {
+  executor_ = executor;
+  alive_ = std::make_shared<const bool>(true);
+}
+
 void TcpStream::Expire(base::Deadline deadline) {
   deadline_ = deadline;
   if (!socket_.is_open() || deadline.at == base::Deadline::Never().at) return;
@@ -247,7 +269,7 @@ void TcpStream::ArmTimer() {
       ArmTimer();
     }
   };
-  timer_.async_wait(fired);
+  timer_.async_wait(asio::bind_executor(executor_, fired));
 }
 
 void TcpStream::Close() {

@@ -15,13 +15,16 @@
 #include <optional>
 
 #include "transport/net/tls_client.h"
+#include "transport/net/tls_sessions.h"
 #include "transport/smtp/stream.h"
 
 namespace sendstep::net {
 
 class TcpStream : public smtp::Stream {
  public:
-  explicit TcpStream(boost::asio::ip::tcp::socket socket);
+  // `tls_sessions`, where given, are resumed and added to.
+  explicit TcpStream(boost::asio::ip::tcp::socket socket,
+                     std::shared_ptr<TlsSessions> tls_sessions = nullptr);
   ~TcpStream() override;
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
@@ -33,8 +36,14 @@ class TcpStream : public smtp::Stream {
       std::span<const boost::asio::const_buffer> buffers) override;
   boost::asio::awaitable<base::Result<smtp::TlsInfo>> StartTls(
       const smtp::TlsSettings& settings, const std::string& server_name) override;
+  void AcknowledgeNow() override;
   void Expire(base::Deadline deadline) override;
   void Close() override;
+
+  // From one coroutine to another on another strand: Detach() on the one, when no operation is
+  // pending, then Attach() on the other, before anything else.
+  void Detach();
+  void Attach(const boost::asio::any_io_executor& executor);
 
  private:
   class Cursor;
@@ -51,6 +60,7 @@ class TcpStream : public smtp::Stream {
   void ArmTimer();
 
   boost::asio::ip::tcp::socket socket_;
+  std::shared_ptr<TlsSessions> tls_sessions_;
   std::unique_ptr<TlsClient> tls_;
   bool handshaken_ = false;
   bool read_in_clear_ = false;
@@ -59,9 +69,10 @@ class TcpStream : public smtp::Stream {
   // Expire() only moves `deadline_`, unless the timer would come too late: a new stage every
   // millisecond costs no timer operation.
   base::Deadline deadline_;
+  boost::asio::any_io_executor executor_;  // of the coroutine that uses it
   boost::asio::steady_timer timer_;
   std::optional<base::Clock::time_point> armed_for_;
-  // The timer's handler may be queued when this is destroyed.
+  // The timer's handler may be queued when this is destroyed or has gone to another strand.
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
 

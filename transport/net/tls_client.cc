@@ -37,7 +37,8 @@ std::string FirstLine(const std::string& bytes) {
 
 base::Result<std::unique_ptr<TlsClient>> TlsClient::Create(int descriptor,
                                                            const smtp::TlsSettings& settings,
-                                                           const std::string& server_name) {
+                                                           const std::string& server_name,
+                                                           std::shared_ptr<TlsSessions> sessions) {
   base::Result<std::shared_ptr<SSL_CTX>> context = GetTlsContext(settings);
   if (!context) return context.error();
   std::unique_ptr<TlsClient> client(new TlsClient(descriptor));
@@ -59,10 +60,15 @@ base::Result<std::unique_ptr<TlsClient>> TlsClient::Create(int descriptor,
     return TlsError(Cause::kInvalid, ErrorClass::kPermanent,
                     "not a server name that a certificate can have: " + server_name);
   }
+  client->sessions_ = std::move(sessions);
+  if (client->sessions_) client->sessions_->Attach(client->ssl_);
   return client;
 }
 
-TlsClient::~TlsClient() { SSL_free(ssl_); }
+TlsClient::~TlsClient() {
+  if (ssl_ != nullptr) TlsSessions::Detach(ssl_);
+  SSL_free(ssl_);
+}
 
 // SNI for names only (RFC 6066 3), the check for names and addresses.
 bool TlsClient::ExpectName(const std::string& server_name, bool verify) {
@@ -168,6 +174,7 @@ smtp::TlsInfo TlsClient::info() const {
   smtp::TlsInfo info;
   info.version = SSL_get_version(ssl_);
   info.cipher = SSL_get_cipher_name(ssl_);
+  info.resumed = SSL_session_reused(ssl_) == 1;
   if (const X509* certificate = SSL_get0_peer_certificate(ssl_)) {
     info.subject = SubjectText(certificate);
     info.not_after = ToTimePoint(X509_get0_notAfter(certificate));

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "transport/base/result.h"
+#include "transport/net/tls_sessions.h"
 #include "transport/smtp/settings.h"
 #include "transport/smtp/stream.h"
 
@@ -29,9 +30,11 @@ class TlsClient {
  public:
   // `server_name` is an A-label name or an IP address, with or without brackets. The certificate
   // must name it (RFC 6125; wildcards for one whole label only) unless settings.verify is false.
+  // `sessions`, which may be null, are those of this server and these settings.
   static base::Result<std::unique_ptr<TlsClient>> Create(int descriptor,
                                                          const smtp::TlsSettings& settings,
-                                                         const std::string& server_name);
+                                                         const std::string& server_name,
+                                                         std::shared_ptr<TlsSessions> sessions);
   ~TlsClient();
   TlsClient(const TlsClient&) = delete;
   TlsClient& operator=(const TlsClient&) = delete;
@@ -70,6 +73,7 @@ class TlsClient {
   static long WireControl(BIO* bio, int command, long number, void* pointer);
   static int OnVerify(int ok, X509_STORE_CTX* chain);
 
+  std::shared_ptr<TlsSessions> sessions_;
   Wire wire_;
   std::string server_name_;
   std::string certificate_fault_;  // the first one, in words

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "transport/base/deadline.h"
+#include "transport/net/tls_sessions.h"
 
 namespace sendstep::net {
 namespace {
@@ -44,7 +45,7 @@ base::Result<ContextPtr> MakeContext(const smtp::TlsSettings& settings) {
   // Else one read takes in records of TLS's own for as long as the server sends them.
   SSL_CTX_clear_mode(context.get(), SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_read_ahead(context.get(), 1);
-  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+  TlsSessions::Enable(context.get());
   if (!settings.verify) return context;
   if (settings.ca_pem.empty()) {
     SSL_CTX_set_default_verify_paths(context.get());

@@ -21,6 +21,8 @@ std::string RcptCommand(const base::Address& recipient) {
   return "RCPT TO:<" + recipient.Spec() + ">\r\n";
 }
 
+std::string LastChunkCommand(size_t bytes) { return "BDAT " + std::to_string(bytes) + " LAST\r\n"; }
+
 bool IsCommandLine(std::string_view line) {
   if (!line.ends_with("\r\n")) return false;
   line.remove_suffix(2);

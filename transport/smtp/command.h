@@ -24,6 +24,9 @@ std::string MailCommand(const std::optional<base::Address>& sender,
                         const MailParameters& parameters);
 std::string RcptCommand(const base::Address& recipient);
 
+// The whole message as one chunk (RFC 3030 2).
+std::string LastChunkCommand(size_t bytes);
+
 inline constexpr std::string_view kStartTlsCommand = "STARTTLS\r\n";
 inline constexpr std::string_view kDataCommand = "DATA\r\n";
 inline constexpr std::string_view kRsetCommand = "RSET\r\n";

@@ -35,7 +35,7 @@ asio::awaitable<bool> Cancelled() {
 
 void Dialog::Enter(base::Stage stage) {
   stage_ = stage;
-  observer_.StageStarted(stage);
+  observer_->StageStarted(stage);
 }
 
 base::Error Dialog::Failure(Cause cause, ErrorClass error_class, std::string_view detail) const {
@@ -84,7 +84,7 @@ asio::awaitable<base::Error> Dialog::LastWords(base::Error error) {
   co_return error;
 }
 
-asio::awaitable<Result<void>> Dialog::Write(std::span<const std::string> commands) {
+asio::awaitable<Result<std::string>> Dialog::Compile(std::span<const std::string> commands) {
   auto silent = co_await ExpectSilence();
   if (!silent) co_return silent.error();
   std::string flight;
@@ -94,16 +94,32 @@ asio::awaitable<Result<void>> Dialog::Write(std::span<const std::string> command
                         "a command would hold a control character");
     }
     flight += command;
-    observer_.LineSent(redactor_.Line(WithoutLineBreak(command)));
+    observer_->LineSent(redactor_.Line(WithoutLineBreak(command)));
   }
   owed_ += commands.size();
-  co_return co_await SendLines(flight);
+  answered_ = 0;
+  co_return flight;
+}
+
+asio::awaitable<Result<void>> Dialog::Write(std::span<const std::string> commands) {
+  const auto flight = co_await Compile(commands);
+  if (!flight) co_return flight.error();
+  co_return co_await SendLines(*flight);
+}
+
+asio::awaitable<Result<void>> Dialog::Write(std::span<const std::string> commands,
+                                            std::span<const asio::const_buffer> message) {
+  const auto flight = co_await Compile(commands);
+  if (!flight) co_return flight.error();
+  std::vector<asio::const_buffer> buffers = {asio::buffer(*flight)};
+  buffers.insert(buffers.end(), message.begin(), message.end());
+  co_return co_await Send(buffers);
 }
 
 asio::awaitable<Result<void>> Dialog::WriteSecret(const base::Secret& line, std::string shown) {
   auto silent = co_await ExpectSilence();
   if (!silent) co_return silent.error();
-  observer_.LineSent(shown);
+  observer_->LineSent(shown);
   owed_ = 1;
   co_return co_await SendLines(line.Reveal());
 }
@@ -112,9 +128,9 @@ asio::awaitable<Result<void>> Dialog::WriteData(std::span<const asio::const_buff
   co_return co_await Send(buffers);
 }
 
-void Dialog::DataWritten(size_t message_bytes) {
-  observer_.LineSent("[message, " + std::to_string(message_bytes) + " bytes]");
-  observer_.LineSent(".");
+void Dialog::DataWritten(size_t message_bytes, bool chunk) {
+  observer_->LineSent("[message, " + std::to_string(message_bytes) + " bytes]");
+  if (!chunk) observer_->LineSent(".");
 }
 
 asio::awaitable<Result<Reply>> Dialog::Read() {
@@ -124,7 +140,7 @@ asio::awaitable<Result<Reply>> Dialog::Read() {
       co_return Malformed(event);
     }
     if (event != ReplyParser::Event::kNeedMore) {
-      observer_.LineReceived(redactor_.Line(parser_.line()));
+      observer_->LineReceived(redactor_.Line(parser_.line()));
     }
     if (event == ReplyParser::Event::kReply) break;
     if (event == ReplyParser::Event::kLine) continue;
@@ -132,6 +148,8 @@ asio::awaitable<Result<Reply>> Dialog::Read() {
     if (co_await Cancelled()) {
       co_return Broken(Failure(Cause::kCancelled, ErrorClass::kTransient, "cancelled"));
     }
+    // Of several replies some have come, and the rest did not come with them.
+    if (answered_ > 0 && owed_ > 0) stream_.AcknowledgeNow();
     auto size = co_await stream_.ReadSome(asio::buffer(buffer_));
     if (!size) co_return Broken(size.error());
     Arrived(*size);
@@ -139,14 +157,18 @@ asio::awaitable<Result<Reply>> Dialog::Read() {
   raw_reply_ = parser_.Take();
   Reply reply = redactor_.Redact(raw_reply_);
   if (reply.code / 100 != 3 && owed_ > 0) --owed_;
+  ++answered_;
   if (reply.code == kServiceClosing) open_ = false;
   greeted_ = true;
-  observer_.ReplyReceived(reply);
+  observer_->ReplyReceived(reply);
   co_return reply;
 }
 
 void Dialog::Arrived(size_t bytes) {
-  heard_ = heard_ || bytes > 0;
+  if (bytes > 0) {
+    heard_ = true;
+    heard_at_ = base::Clock::now();
+  }
   input_ = std::string_view(buffer_.data(), bytes);
 }
 
@@ -158,7 +180,7 @@ base::Error Dialog::Malformed(ReplyParser::Event event) {
   const std::string line = redactor_.Line(parser_.line());
   std::string detail(parser_.fault().empty() ? "not an SMTP reply" : parser_.fault());
   if (!line.empty()) {
-    observer_.LineReceived(base::Cut(line, kMaxShownBytes));
+    observer_->LineReceived(base::Cut(line, kMaxShownBytes));
     detail += ": \"" + std::string(base::Cut(line, kMaxQuotedBytes)) + "\"";
   }
   // What is not SMTP at its greeting will not be SMTP next time.
@@ -189,16 +211,22 @@ asio::awaitable<Result<void>> Dialog::ExpectSilenceOnWire() {
   co_return co_await ExpectSilence();
 }
 
-asio::awaitable<Result<void>> Dialog::StartTls(const TlsSettings& settings,
-                                               std::string server_name) {
+bool Dialog::IsQuiet() {
+  if (!InStep()) return false;
+  const auto size = stream_.ReadAvailable(asio::buffer(buffer_));
+  return size && *size == 0;
+}
+
+asio::awaitable<Result<TlsInfo>> Dialog::StartTls(const TlsSettings& settings,
+                                                  std::string server_name) {
   if (co_await Cancelled()) {
     co_return Broken(Failure(Cause::kCancelled, ErrorClass::kTransient, "cancelled"));
   }
   auto info = co_await stream_.StartTls(settings, server_name);
   if (!info) co_return Broken(info.error());
   info->subject = redactor_.Line(info->subject);
-  observer_.TlsEstablished(*info);
-  co_return Result<void>();
+  observer_->TlsEstablished(*info);
+  co_return info;
 }
 
 }  // namespace sendstep::smtp

@@ -26,6 +26,8 @@ struct SendOptions {
   bool all_or_nothing = false;
   // Asked before the end of the message is sent (see gate.h); null: nobody is.
   Gate* gate = nullptr;
+  // Over a connection that nobody used before and that nobody uses after.
+  bool own_connection = false;
 };
 
 // A delivery that the server took for one recipient at least.

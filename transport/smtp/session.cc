@@ -84,7 +84,7 @@ asio::awaitable<Result<void>> Session::Open(base::Deadline deadline) {
 
 asio::awaitable<Result<void>> Session::Greet(base::Deadline deadline) {
   dialog_.Enter(Stage::kEhlo);
-  const bool maybe_tls = !protected_ && IsTlsPort(settings_.port);
+  const bool maybe_tls = !tls_ && IsTlsPort(settings_.port);
   const auto limit = settings_.timeouts.greeting;
   dialog_.Expire(deadline.Within(maybe_tls ? std::min(limit, kGreetingOnTlsPort) : limit));
   auto reply = co_await dialog_.Read();
@@ -108,6 +108,7 @@ asio::awaitable<Result<void>> Session::Greet(base::Deadline deadline) {
     co_return refused;
   }
   if (reply->code != 220) co_return dialog_.Unexpected(*reply);
+  traits_ = TraitsOf(settings_, *reply);
   co_return Result<void>();
 }
 
@@ -154,9 +155,10 @@ asio::awaitable<Result<void>> Session::StartTls(base::Deadline deadline) {
 
 asio::awaitable<Result<void>> Session::Handshake(base::Deadline deadline) {
   dialog_.Expire(deadline.Within(settings_.timeouts.tls));
-  auto done = co_await dialog_.StartTls(settings_.tls, settings_.host);
-  protected_ = done.has_value();
-  co_return done;
+  auto info = co_await dialog_.StartTls(settings_.tls, settings_.host);
+  if (!info) co_return info.error();
+  tls_ = std::move(*info);
+  co_return Result<void>();
 }
 
 base::Error Session::PlaintextCredentials() const {
@@ -166,7 +168,7 @@ base::Error Session::PlaintextCredentials() const {
 
 asio::awaitable<Result<void>> Session::Authenticate(base::Deadline deadline) {
   dialog_.Enter(Stage::kAuth);
-  if (!protected_ && !settings_.allow_plaintext_auth) co_return PlaintextCredentials();
+  if (!tls_ && !settings_.allow_plaintext_auth) co_return PlaintextCredentials();
   const Result<void> sound = CheckCredentials(*settings_.credentials);
   if (!sound) co_return sound;
 
@@ -225,10 +227,11 @@ asio::awaitable<Result<DeliveryReport>> Session::Send(const Envelope& envelope,
                                                       base::Deadline deadline) {
   co_await asio::this_coro::throw_if_cancelled(false);
   if (!opened_ || !dialog_.IsOpen()) co_return NotUsable();
-  Transaction transaction(dialog_, capabilities_, settings_.timeouts,
+  Transaction transaction(dialog_, capabilities_, traits_, settings_.timeouts,
                           std::exchange(rset_first_, false), options, deadline);
   auto report = co_await transaction.Send(envelope, message);
   rset_first_ = transaction.refused();
+  distrust_ = transaction.distrust();
   co_return report;
 }
 
@@ -236,11 +239,21 @@ asio::awaitable<Result<DeliveryReport>> Session::Probe(const Envelope& envelope,
                                                        base::Deadline deadline) {
   co_await asio::this_coro::throw_if_cancelled(false);
   if (!opened_ || !dialog_.IsOpen()) co_return NotUsable();
-  Transaction transaction(dialog_, capabilities_, settings_.timeouts,
+  Transaction transaction(dialog_, capabilities_, traits_, settings_.timeouts,
                           std::exchange(rset_first_, false), SendOptions(), deadline);
   auto report = co_await transaction.Probe(envelope);
   rset_first_ = transaction.refused();
   co_return report;
+}
+
+void Session::Observe(Observer& observer) {
+  dialog_.Observe(observer);
+  if (tls_) observer.TlsEstablished(*tls_);
+}
+
+void Session::Avoid(const Distrust& distrust) {
+  if (distrust.pipelining) capabilities_.pipelining = false;
+  if (distrust.chunking) capabilities_.chunking = false;
 }
 
 asio::awaitable<void> Session::Quit(base::Deadline deadline) {

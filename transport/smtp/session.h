@@ -17,6 +17,7 @@
 #include "transport/smtp/capabilities.h"
 #include "transport/smtp/dialog.h"
 #include "transport/smtp/envelope.h"
+#include "transport/smtp/flights.h"
 #include "transport/smtp/observer.h"
 #include "transport/smtp/settings.h"
 #include "transport/smtp/stream.h"
@@ -42,11 +43,21 @@ class Session {
   asio::awaitable<base::Result<DeliveryReport>> Probe(const Envelope& envelope,
                                                       base::Deadline deadline);
 
+  // Tells another observer from now on, and of the TLS that there is.
+  void Observe(Observer& observer);
+  // Never to use what the server offers in vain. Before the next Send.
+  void Avoid(const Distrust& distrust);
+  // What the last Send found out in that way; see Transaction::distrust.
+  const Distrust& distrust() const { return distrust_; }
+  // Open and silent: as far as is known without waiting, another transaction can begin.
+  bool IsQuiet() { return usable() && dialog_.IsQuiet(); }
+
   // QUIT and close, within timeouts.quit and `deadline`; once that has passed, only close. What the
   // server says changes nothing.
   asio::awaitable<void> Quit(base::Deadline deadline);
 
   const Capabilities& capabilities() const { return capabilities_; }
+  const std::optional<TlsInfo>& tls() const { return tls_; }
   // Open, and the last call left it where another transaction can begin.
   bool usable() const { return opened_ && dialog_.InStep(); }
 
@@ -64,7 +75,9 @@ class Session {
   const SmtpSettings& settings_;
   Dialog dialog_;
   Capabilities capabilities_;
-  bool protected_ = false;  // TLS is established
+  ServerTraits traits_;
+  Distrust distrust_;
+  std::optional<TlsInfo> tls_;  // once it is established
   bool opened_ = false;
   bool rset_first_ = false;  // before the next transaction
 };

@@ -30,6 +30,7 @@ struct TlsInfo {
   std::string cipher;                               // "TLS_AES_256_GCM_SHA384"
   std::string subject;                              // of the leaf certificate, RFC 2253
   std::chrono::system_clock::time_point not_after;  // end of its validity
+  bool resumed = false;  // an earlier session's; the certificate was verified then
 };
 
 class Stream {
@@ -45,6 +46,10 @@ class Stream {
   // Writes all of `buffers` in order. They must stay alive until it returns.
   virtual asio::awaitable<base::Result<void>> Write(
       std::span<const asio::const_buffer> buffers) = 0;
+
+  // What has been read is acknowledged at once. A server under Nagle's algorithm (RFC 896) holds
+  // the next reply back until then, and acknowledgements are otherwise delayed (RFC 1122 4.2.3.2).
+  virtual void AcknowledgeNow() {}
 
   // Handshake as a client; name and chain are checked as `settings` says, for `server_name` (also
   // sent as SNI where it is a name). Afterwards the stream carries the protected bytes.

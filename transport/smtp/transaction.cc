@@ -1,7 +1,9 @@
 #include "transport/smtp/transaction.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
+#include <numeric>
 #include <utility>
 
 #include "transport/base/failpoint.h"
@@ -19,6 +21,10 @@ namespace {
 
 constexpr int kServiceClosing = 421;
 constexpr int kStartMailInput = 354;
+// Of a server that does not know a command, or does not know it here.
+constexpr int kFirstUnknownCommand = 500;
+constexpr int kBadSequence = 503;
+constexpr int kLastUnknownCommand = 504;
 // How long a reply may take that the server sent before it stopped reading.
 constexpr std::chrono::seconds kEarlyReplyWait{2};
 // Of the text of a reply to RCPT that is kept.
@@ -30,13 +36,26 @@ bool NeedsSmtpUtf8(const Envelope& envelope) {
                      [](const base::Address& address) { return address.NeedsSmtpUtf8(); });
 }
 
+bool UnknownCommand(const Reply& reply) {
+  return reply.code >= kFirstUnknownCommand && reply.code <= kLastUnknownCommand;
+}
+
+// Servers that were told more than one command at a time say so in words of their own.
+bool SpeaksOfPipelining(const Reply& reply) {
+  std::string text = reply.Text();
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return text.find("pipelining") != text.npos || text.find("synchronization") != text.npos;
+}
+
 }  // namespace
 
 Transaction::Transaction(Dialog& dialog, const Capabilities& capabilities,
-                         const StageTimeouts& timeouts, bool rset_first, const SendOptions& options,
-                         base::Deadline deadline)
+                         const ServerTraits& traits, const StageTimeouts& timeouts, bool rset_first,
+                         const SendOptions& options, base::Deadline deadline)
     : dialog_(dialog),
       capabilities_(capabilities),
+      traits_(traits),
       timeouts_(timeouts),
       options_(options),
       deadline_(deadline),
@@ -47,9 +66,9 @@ asio::awaitable<Result<DeliveryReport>> Transaction::Send(const Envelope& envelo
   dialog_.Enter(Stage::kMailFrom);
   const Result<MailParameters> parameters = Plan(envelope, message);
   if (!parameters) co_return parameters.error();
-  auto accepted = co_await SendEnvelope(envelope, *parameters);
-  if (!accepted) co_return WithRecipients(accepted.error());
-  auto reply = co_await SendData(message);
+  MakeCommands(envelope, *parameters);
+  flights_ = PlanFlights(capabilities_, traits_, Load(message.size()));
+  auto reply = co_await SendMessage(message);
   if (!reply) co_return WithRecipients(reply.error());
   DeliveryReport report;
   report.recipients = std::move(recipients_);
@@ -63,7 +82,9 @@ asio::awaitable<Result<DeliveryReport>> Transaction::Probe(const Envelope& envel
   Result<MailParameters> parameters = Plan(envelope, {});
   if (!parameters) co_return parameters.error();
   parameters->size.reset();
-  auto accepted = co_await SendEnvelope(envelope, *parameters);
+  MakeCommands(envelope, *parameters);
+  flights_.pipelining = capabilities_.pipelining;
+  auto accepted = co_await SendEnvelope();
   if (!accepted) co_return WithRecipients(accepted.error());
   DeliveryReport report;
   report.recipients = std::move(recipients_);
@@ -104,10 +125,46 @@ Result<MailParameters> Transaction::Plan(const Envelope& envelope,
   return parameters;
 }
 
+void Transaction::MakeCommands(const Envelope& envelope, const MailParameters& parameters) {
+  recipient_count_ = envelope.recipients.size();
+  commands_.reserve(recipient_count_ + 3);
+  if (rset_first_) commands_.emplace_back(kRsetCommand);
+  commands_.push_back(MailCommand(envelope.sender, parameters));
+  for (const base::Address& recipient : envelope.recipients) {
+    commands_.push_back(RcptCommand(recipient));
+  }
+}
+
+FlightLoad Transaction::Load(size_t message_bytes) const {
+  FlightLoad load;
+  load.commands = commands_.size();
+  load.bytes = message_bytes;
+  for (const std::string& command : commands_) load.bytes += command.size();
+  load.all_or_nothing = options_.all_or_nothing;
+  load.rset_first = rset_first_;
+  load.silence = base::Clock::now() - dialog_.heard_at();
+  return load;
+}
+
+asio::awaitable<Result<Reply>> Transaction::SendMessage(const base::Content& message) {
+  if (flights_.message == Flights::Message::kWithEnvelope) co_return co_await SendAtOnce(message);
+  if (flights_.message == Flights::Message::kDataAhead) commands_.emplace_back(kDataCommand);
+  auto accepted = co_await SendEnvelope();
+  if (!accepted) co_return accepted.error();
+  if (flights_.message == Flights::Message::kData) dialog_.Enter(Stage::kData);
+  if (flights_.message != Flights::Message::kChunk) {
+    auto started = co_await StartData();
+    if (!started) co_return started.error();
+  } else {
+    dialog_.Enter(Stage::kData);
+  }
+  co_return co_await SendBody(message);
+}
+
 // MAIL and RCPT.
 
 size_t Transaction::WindowEnd(size_t begin) const {
-  if (!capabilities_.pipelining) return begin + 1;
+  if (!flights_.pipelining) return begin + 1;
   size_t end = begin;
   for (size_t bytes = 0; end < commands_.size() && end - begin < kWindowCommands; ++end) {
     bytes += commands_[end].size();
@@ -116,34 +173,64 @@ size_t Transaction::WindowEnd(size_t begin) const {
   return end;
 }
 
-asio::awaitable<Result<void>> Transaction::SendEnvelope(const Envelope& envelope,
-                                                        MailParameters parameters) {
-  if (rset_first_) commands_.emplace_back(kRsetCommand);
-  commands_.push_back(MailCommand(envelope.sender, parameters));
-  for (const base::Address& recipient : envelope.recipients) {
-    commands_.push_back(RcptCommand(recipient));
+asio::awaitable<Result<void>> Transaction::SendEnvelope() {
+  auto answered = co_await SendWindows();
+  // A refused MAIL explains more than what follows it, even the loss of the connection.
+  if (!answered && !mail_refusal_) co_return answered;
+  Result<void> accepted;
+  if (mail_refusal_) {
+    accepted = *mail_refusal_;
+  } else {
+    accepted = CheckRecipients();
   }
+  if (distrust_.pipelining) {
+    co_return dialog_.Broken(dialog_.Failure(Cause::kProtocol, ErrorClass::kTransient,
+                                             "the server does not know PIPELINING after all"));
+  }
+  const bool wants_message = data_reply_ && data_reply_->code == kStartMailInput;
+  if (!accepted && wants_message && !accepted_without_mail_) co_await EndEmptyMessage();
+  co_return accepted;
+}
+
+asio::awaitable<Result<void>> Transaction::SendWindows() {
+  const size_t data = (rset_first_ ? 2 : 1) + recipient_count_;
   for (size_t next = 0; next < commands_.size() && !mail_refusal_;) {
+    if (next == data && !SomeoneAccepted()) break;
+    const size_t begin = next;
     const size_t end = WindowEnd(next);
     dialog_.Expire(deadline_.Within(timeouts_.mail));
     auto written = co_await dialog_.Write(std::span(commands_).subspan(next, end - next));
-    if (!written) co_return written.error();
+    if (!written) co_return written;
     for (; next < end; ++next) {
-      auto answered = co_await ReadReply(next);
-      // A refused MAIL explains more than what follows it, even the loss of the connection.
-      if (!answered) co_return mail_refusal_ ? *mail_refusal_ : answered.error();
+      auto answered = co_await ReadReply(next, deadline_);
+      if (answered) continue;
+      const Cause cause = answered.error().cause;
+      // It answered the first of several commands and lost the others.
+      if (next > begin && !refused_ &&
+          (cause == Cause::kTimeout || cause == Cause::kConnectionLost)) {
+        distrust_.pipelining = true;
+      }
+      co_return answered;
     }
   }
-  if (mail_refusal_) co_return *mail_refusal_;
-  co_return CheckRecipients();
+  co_return Result<void>();
 }
 
-asio::awaitable<Result<void>> Transaction::ReadReply(size_t command) {
+asio::awaitable<Result<void>> Transaction::ReadReply(size_t command, base::Deadline deadline) {
   const size_t mail = rset_first_ ? 1 : 0;
+  const size_t data = mail + 1 + recipient_count_;
   if (command == mail + 1 && !mail_refusal_) dialog_.Enter(Stage::kRcptTo);
-  dialog_.Expire(deadline_.Within(command > mail ? timeouts_.rcpt : timeouts_.mail));
+  if (command == data && SomeoneAccepted()) dialog_.Enter(Stage::kData);
+  dialog_.Expire(deadline.Within(command == data  ? timeouts_.data_start
+                                 : command > mail ? timeouts_.rcpt
+                                                  : timeouts_.mail));
   auto reply = co_await dialog_.Read();
   if (!reply) co_return reply.error();
+  if (command == data) {
+    LookForBrokenPipelining(*reply, SomeoneAccepted());
+    data_reply_ = std::move(*reply);
+    co_return Result<void>();
+  }
   if (command > mail) co_return AcceptRcpt(command - mail - 1, std::move(*reply));
   if (command == mail) co_return AcceptMail(std::move(*reply));
   if (Completed(*reply)) co_return Result<void>();
@@ -153,18 +240,31 @@ asio::awaitable<Result<void>> Transaction::ReadReply(size_t command) {
   co_return unexpected;
 }
 
+// `expected`: the commands before it were accepted, so that there is no bad sequence.
+void Transaction::LookForBrokenPipelining(const Reply& reply, bool expected) {
+  if (!flights_.pipelining || !Refusing(reply)) return;
+  if ((expected && reply.code == kBadSequence) || SpeaksOfPipelining(reply)) {
+    distrust_.pipelining = true;
+  }
+}
+
 Result<void> Transaction::AcceptMail(Reply reply) {
   if (Completed(reply)) return {};
   if (!Refusing(reply)) return dialog_.Unexpected(reply);
   const bool closing = reply.code == kServiceClosing;
+  LookForBrokenPipelining(reply, false);
   mail_refusal_ = Refused(Stage::kMailFrom, std::move(reply));
   if (closing) return *mail_refusal_;
   return {};
 }
 
 Result<void> Transaction::AcceptRcpt(size_t index, Reply reply) {
-  if (mail_refusal_) return {};
+  if (mail_refusal_) {
+    accepted_without_mail_ = accepted_without_mail_ || Completed(reply);
+    return {};
+  }
   if (!Completed(reply) && !Refusing(reply)) return dialog_.Unexpected(reply);
+  LookForBrokenPipelining(reply, true);
   reply.Shorten(kMaxRecipientReplyBytes);
   base::RecipientOutcome outcome;
   outcome.index = index;
@@ -176,6 +276,11 @@ Result<void> Transaction::AcceptRcpt(size_t index, Reply reply) {
   if (reply.code != kServiceClosing) return {};
   if (options_.all_or_nothing) return RecipientsRefused();
   return Refused(Stage::kRcptTo, std::move(reply));
+}
+
+bool Transaction::SomeoneAccepted() const {
+  return std::any_of(recipients_.begin(), recipients_.end(),
+                     [](const base::RecipientOutcome& outcome) { return outcome.accepted; });
 }
 
 Result<void> Transaction::CheckRecipients() const {
@@ -199,22 +304,32 @@ base::Error Transaction::RecipientsRefused() const {
   return base::Refused(Stage::kRcptTo, refusal->reply);
 }
 
-// DATA.
-
-asio::awaitable<Result<Reply>> Transaction::SendData(const base::Content& message) {
-  dialog_.Enter(Stage::kData);
+// RFC 2920 3.1: DATA may be taken although no recipient was.
+asio::awaitable<void> Transaction::EndEmptyMessage() {
+  static constexpr std::string_view kDot = ".\r\n";
+  const asio::const_buffer dot = asio::buffer(kDot);
   dialog_.Expire(deadline_.Within(timeouts_.data_start));
-  auto reply = co_await dialog_.Ask(std::string(kDataCommand));
-  if (!reply) co_return reply.error();
-  if (Refusing(*reply)) co_return Refused(Stage::kData, std::move(*reply));
-  if (reply->code != kStartMailInput) co_return dialog_.Unexpected(*reply);
-  auto silent = co_await dialog_.ExpectSilence();
-  if (!silent) co_return silent.error();
-  co_return co_await SendBody(message);
+  auto written = co_await dialog_.WriteData(std::span(&dot, 1));
+  if (written) co_await dialog_.Read();
+}
+
+// The message.
+
+asio::awaitable<Result<void>> Transaction::StartData() {
+  if (!data_reply_) {
+    dialog_.Expire(deadline_.Within(timeouts_.data_start));
+    auto reply = co_await dialog_.Ask(std::string(kDataCommand));
+    if (!reply) co_return reply.error();
+    data_reply_ = std::move(*reply);
+  }
+  if (Refusing(*data_reply_)) co_return Refused(Stage::kData, std::move(*data_reply_));
+  if (data_reply_->code != kStartMailInput) co_return dialog_.Unexpected(*data_reply_);
+  co_return co_await dialog_.ExpectSilence();
 }
 
 asio::awaitable<Result<Reply>> Transaction::SendBody(const base::Content& message) {
-  DataFraming framing(message, Framing::kData);
+  const bool chunk = flights_.message == Flights::Message::kChunk;
+  DataFraming framing(message, chunk ? Framing::kChunk : Framing::kData);
   std::vector<asio::const_buffer> block;
   for (;;) {
     const bool last = framing.Next(block);
@@ -223,12 +338,33 @@ asio::awaitable<Result<Reply>> Transaction::SendBody(const base::Content& messag
     auto silent = co_await dialog_.ExpectSilenceOnWire();
     if (!silent) co_return silent.error();
     if (last) break;
-    auto written = co_await dialog_.WriteData(block);
+    auto written = co_await WriteBlock(block, message);
     if (!written) {
       dialog_.Expire(deadline_.Within(kEarlyReplyWait));
       co_return co_await dialog_.LastWords(written.error());
     }
   }
+  std::vector<size_t> accepted;
+  for (const base::RecipientOutcome& outcome : recipients_) {
+    if (outcome.accepted) accepted.push_back(outcome.index);
+  }
+  auto commit = [this, &block, &message] { return Commit(block, message); };
+  co_return co_await PassGate(std::move(accepted), commit);
+}
+
+asio::awaitable<Result<Reply>> Transaction::SendAtOnce(const base::Content& message) {
+  DataFraming framing(message, Framing::kChunk);
+  std::vector<asio::const_buffer> block;
+  framing.Next(block);  // a flight is smaller than a block
+  commands_.push_back(LastChunkCommand(message.size()));
+  std::vector<size_t> everyone(recipient_count_);
+  std::iota(everyone.begin(), everyone.end(), size_t{0});
+  auto commit = [this, &block, &message] { return CommitAtOnce(block, message.size()); };
+  co_return co_await PassGate(std::move(everyone), commit);
+}
+
+template <class Commit>
+asio::awaitable<Result<Reply>> Transaction::PassGate(std::vector<size_t> accepted, Commit commit) {
   const auto state = co_await asio::this_coro::cancellation_state;
   if (state.cancelled() != asio::cancellation_type::none) {
     co_return dialog_.Failure(Cause::kCancelled, ErrorClass::kTransient, "cancelled");
@@ -237,38 +373,87 @@ asio::awaitable<Result<Reply>> Transaction::SendBody(const base::Content& messag
     co_return dialog_.Failure(Cause::kTimeout, ErrorClass::kTransient, "the deadline has passed");
   }
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  auto reply = co_await Commit(block, message.size());
+  Result<void> passed;
+  if (options_.gate) {
+    const bool open = co_await options_.gate->Pass(accepted);
+    // The gate may have taken long.
+    dialog_.Expire(base::Deadline::After(kEarlyReplyWait));
+    if (!open) {
+      passed = dialog_.Failure(Cause::kGateClosed, ErrorClass::kTransient,
+                               "the end of the message was held back");
+    } else {
+      passed = co_await dialog_.ExpectSilenceOnWire();
+    }
+    if (passed) base::Failpoint("gated");
+  }
+  Result<Reply> reply = base::Error();
+  if (passed) {
+    reply = co_await commit();
+  } else {
+    reply = passed.error();
+  }
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
   co_return reply;
 }
 
-asio::awaitable<Result<void>> Transaction::PassGate() {
-  std::vector<size_t> accepted;
-  for (const base::RecipientOutcome& outcome : recipients_) {
-    if (outcome.accepted) accepted.push_back(outcome.index);
+// A chunk's command goes with its first bytes.
+asio::awaitable<Result<void>> Transaction::WriteBlock(std::span<const asio::const_buffer> block,
+                                                      const base::Content& message) {
+  if (flights_.message != Flights::Message::kChunk || chunk_begun_) {
+    co_return co_await dialog_.WriteData(block);
   }
-  const bool open = co_await options_.gate->Pass(accepted);
-  if (!open) {
-    co_return dialog_.Failure(Cause::kGateClosed, ErrorClass::kTransient,
-                              "the end of the message was held back");
-  }
-  // The gate may have taken long.
-  dialog_.Expire(base::Deadline::After(kEarlyReplyWait));
-  auto silent = co_await dialog_.ExpectSilenceOnWire();
-  if (silent) base::Failpoint("gated");
-  co_return silent;
+  chunk_begun_ = true;
+  const std::string command = LastChunkCommand(message.size());
+  co_return co_await dialog_.Write(std::span(&command, 1), block);
 }
 
 asio::awaitable<Result<Reply>> Transaction::Commit(std::span<const asio::const_buffer> last_block,
-                                                   size_t message_bytes) {
-  if (options_.gate) {
-    auto passed = co_await PassGate();
-    if (!passed) co_return passed.error();
-  }
+                                                   const base::Content& message) {
   const base::Deadline deadline = options_.gate ? base::Deadline::Never() : deadline_;
-  dialog_.DataWritten(message_bytes);
   dialog_.Expire(deadline.Within(timeouts_.data_block));
-  auto written = co_await dialog_.WriteData(last_block);
+  auto written = co_await WriteBlock(last_block, message);
+  dialog_.DataWritten(message.size(), chunk_begun_);
+  co_return co_await ReadVerdict(std::move(written), deadline);
+}
+
+asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::const_buffer> block,
+                                                         size_t message_bytes) {
+  const base::Deadline deadline = options_.gate ? base::Deadline::Never() : deadline_;
+  dialog_.Expire(deadline.Within(timeouts_.data_block));
+  chunk_begun_ = true;
+  auto written = co_await dialog_.Write(commands_, block);
+  dialog_.DataWritten(message_bytes, true);
+  const base::Deadline reply_by = written ? deadline : deadline.Within(kEarlyReplyWait);
+  Result<void> answered;
+  for (size_t command = 0; command <= recipient_count_ && answered; ++command) {
+    answered = co_await ReadReply(command, reply_by);
+  }
+  const bool nobody =
+      mail_refusal_ || (recipients_.size() == recipient_count_ && !SomeoneAccepted());
+  const base::Error refused = mail_refusal_ ? *mail_refusal_
+                              : nobody      ? RecipientsRefused()
+                                            : base::Error();
+  if (!answered) {
+    base::Error error = answered.error();
+    if (nobody) co_return refused;
+    // 421 in the place of an earlier reply: it takes no more.
+    if (!error.reply) error.error_class = ErrorClass::kUncertain;
+    co_return error;
+  }
+  if (!nobody) dialog_.Enter(Stage::kData);
+  auto reply = co_await ReadVerdict(std::move(written), deadline);
+  if (!nobody) co_return reply;
+  if (reply) {
+    // It took the message, and for whom it does not say.
+    base::Error error = dialog_.Unexpected(*reply);
+    error.error_class = ErrorClass::kUncertain;
+    co_return error;
+  }
+  co_return refused;
+}
+
+asio::awaitable<Result<Reply>> Transaction::ReadVerdict(Result<void> written,
+                                                        base::Deadline deadline) {
   if (written) {
     base::Failpoint("end_sent");
     dialog_.Expire(deadline.Within(timeouts_.data_done));
@@ -279,7 +464,10 @@ asio::awaitable<Result<Reply>> Transaction::Commit(std::span<const asio::const_b
   if (reply) base::Failpoint("verdict");
   // Where the end was not written whole, no 2xx is about it.
   if (written && reply && Completed(*reply)) co_return reply;
-  if (reply && Refusing(*reply)) co_return Refused(Stage::kData, std::move(*reply));
+  if (reply && Refusing(*reply)) {
+    if (chunk_begun_ && UnknownCommand(*reply)) distrust_.chunking = true;
+    co_return Refused(Stage::kData, std::move(*reply));
+  }
   base::Error error = !written ? written.error()
                       : !reply ? reply.error()
                                : dialog_.Unexpected(*reply);

@@ -1,14 +1,16 @@
-// One mail transaction (RFC 5321 3.3) on an open session: MAIL, RCPT, then DATA or RSET.
+// One mail transaction (RFC 5321 3.3) on an open session: MAIL, RCPT, then the message or RSET, in
+// as few flights as flights.h allows.
 //
-// With PIPELINING, MAIL and every RCPT go in one write, or in several of at most kWindowBytes and
-// kWindowCommands; every reply of a write is read before the next is made, so that two full socket
-// buffers cannot deadlock and no reply is taken for another's. Without it, one command at a time.
+// Commands that share a flight go in writes of at most kWindowBytes and kWindowCommands; every
+// reply to a write is read before the next is made, so that two full socket buffers cannot deadlock
+// and no reply is taken for another's.
 //
 // The end of the message is the point of no return. An error before it is never uncertain: a server
 // must drop a message whose end never came (RFC 5321 4.1.1.4). A reply that arrives before it ends
 // the session without it: taken later, it would pass for the verdict. From its first byte on
-// cancellation is disabled, the server's reply decides, and an error without a reply is
-// ErrorClass::kUncertain.
+// cancellation is disabled, the server's reply to it decides, and an error without that reply is
+// ErrorClass::kUncertain; in one flight, unless the replies before it have refused everyone or said
+// 421.
 //
 // A gate (gate.h) is asked right before it. From there on the deadline, too, has no say any more:
 // the last block has timeouts.data_block and the reply timeouts.data_done (RFC 5321 4.5.3.2.6).
@@ -30,18 +32,17 @@
 #include "transport/smtp/data_framing.h"
 #include "transport/smtp/dialog.h"
 #include "transport/smtp/envelope.h"
+#include "transport/smtp/flights.h"
 
 namespace sendstep::smtp {
 
 // Used for one Send or one Probe. All arguments must outlive it.
 class Transaction {
  public:
-  static constexpr size_t kWindowBytes = 8 * 1024;
-  static constexpr size_t kWindowCommands = 100;
-
   // `rset_first`: RSET leads, because the transaction before was refused something.
-  Transaction(Dialog& dialog, const Capabilities& capabilities, const StageTimeouts& timeouts,
-              bool rset_first, const SendOptions& options, base::Deadline deadline);
+  Transaction(Dialog& dialog, const Capabilities& capabilities, const ServerTraits& traits,
+              const StageTimeouts& timeouts, bool rset_first, const SendOptions& options,
+              base::Deadline deadline);
 
   // Refusals of some recipients are in the report; of all, or with all_or_nothing of any, an Error
   // of Stage::kRcptTo made of one of them. That is a transient one where there is any, since one
@@ -55,37 +56,63 @@ class Transaction {
 
   // The server refused something: RSET leads the next transaction.
   bool refused() const { return refused_; }
+  // After an error that is not uncertain: what the server offers and does not know. Without it the
+  // message may go well.
+  const Distrust& distrust() const { return distrust_; }
 
  private:
   // Refuses, before a byte is sent, what the server has said it cannot take.
   base::Result<MailParameters> Plan(const Envelope& envelope, const base::Content& message) const;
-  asio::awaitable<base::Result<void>> SendEnvelope(const Envelope& envelope,
-                                                   MailParameters parameters);
-  asio::awaitable<base::Result<void>> ReadReply(size_t command);
+  void MakeCommands(const Envelope& envelope, const MailParameters& parameters);
+  FlightLoad Load(size_t message_bytes) const;
+
+  asio::awaitable<base::Result<void>> SendEnvelope();
+  asio::awaitable<base::Result<void>> SendWindows();
+  size_t WindowEnd(size_t begin) const;
+  asio::awaitable<base::Result<void>> ReadReply(size_t command, base::Deadline deadline);
   base::Result<void> AcceptMail(base::Reply reply);
   base::Result<void> AcceptRcpt(size_t index, base::Reply reply);
   base::Result<void> CheckRecipients() const;
   base::Error RecipientsRefused() const;
-  size_t WindowEnd(size_t begin) const;
+  bool SomeoneAccepted() const;
+  asio::awaitable<void> EndEmptyMessage();
 
-  asio::awaitable<base::Result<base::Reply>> SendData(const base::Content& message);
+  asio::awaitable<base::Result<base::Reply>> SendMessage(const base::Content& message);
+  asio::awaitable<base::Result<void>> StartData();
   asio::awaitable<base::Result<base::Reply>> SendBody(const base::Content& message);
-  asio::awaitable<base::Result<void>> PassGate();
+  asio::awaitable<base::Result<base::Reply>> SendAtOnce(const base::Content& message);
+  // With cancellation disabled: the gate, then `commit`, which sends the end.
+  template <class Commit>
+  asio::awaitable<base::Result<base::Reply>> PassGate(std::vector<size_t> accepted, Commit commit);
   asio::awaitable<base::Result<base::Reply>> Commit(std::span<const asio::const_buffer> last_block,
-                                                    size_t message_bytes);
+                                                    const base::Content& message);
+  asio::awaitable<base::Result<base::Reply>> CommitAtOnce(std::span<const asio::const_buffer> block,
+                                                          size_t message_bytes);
+  asio::awaitable<base::Result<void>> WriteBlock(std::span<const asio::const_buffer> block,
+                                                 const base::Content& message);
+  asio::awaitable<base::Result<base::Reply>> ReadVerdict(base::Result<void> written,
+                                                         base::Deadline deadline);
+  void LookForBrokenPipelining(const base::Reply& reply, bool expected);
   base::Error Refused(base::Stage stage, base::Reply reply);
   base::Error WithRecipients(base::Error error) const;
 
   Dialog& dialog_;
   const Capabilities& capabilities_;
+  const ServerTraits& traits_;
   const StageTimeouts& timeouts_;
   const SendOptions options_;
   const base::Deadline deadline_;
   const bool rset_first_;
+  Flights flights_;
   bool refused_ = false;
-  std::vector<std::string> commands_;  // RSET?, MAIL, RCPT...
+  Distrust distrust_;
+  std::vector<std::string> commands_;  // RSET?, MAIL, RCPT..., DATA or BDAT?
+  size_t recipient_count_ = 0;
   std::vector<base::RecipientOutcome> recipients_;
   std::optional<base::Error> mail_refusal_;
+  std::optional<base::Reply> data_reply_;
+  bool accepted_without_mail_ = false;  // a recipient, after MAIL was refused
+  bool chunk_begun_ = false;
 };
 
 }  // namespace sendstep::smtp

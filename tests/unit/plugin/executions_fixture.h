@@ -111,6 +111,7 @@ class ExecutionsTest : public ::testing::Test {
     fake_->Release();
     smtp_.Release();
     EXPECT_TRUE(Idle());
+    mailer_.CloseIdle();
     pool_.join();
     InstallLogSinkForTest({});
   }
@@ -198,10 +199,10 @@ class ExecutionsTest : public ::testing::Test {
 
   const providers::Registry registry_ = providers::Registry::Embedded();
   LoopbackResolver resolver_;
-  net::Mailer mailer_{resolver_};
   Metrics metrics_;
   ScriptedSmtp smtp_;
   boost::asio::thread_pool pool_{3};
+  net::Mailer mailer_{pool_.get_executor(), resolver_};
   std::unique_ptr<FakeStore> fake_;  // destroyed before it, as stores have to be
   std::optional<Executions> executions_;
 };

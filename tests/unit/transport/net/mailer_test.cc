@@ -194,7 +194,8 @@ Identity ServerIdentity(const std::string& name = "mx.example") {
 
 class MailerTest : public testing::CoroutineTest {
  protected:
-  MailerTest() : mailer_(resolver_) {
+  MailerTest() : mailer_(context_.get_executor(), resolver_) {
+    options_.own_connection = true;
     script_.identity = ServerIdentity();
     auto serve = [this](Peer& peer) -> asio::awaitable<void> {
       SmtpServer server(peer, script_);
@@ -620,7 +621,7 @@ TEST(Mailer, SendsFromManyThreads) {
   auto send = [port]() -> asio::awaitable<bool> {
     FixedResolver resolver;
     Recorder observer;
-    Mailer mailer(resolver);
+    Mailer mailer(co_await asio::this_coro::executor, resolver);
     const smtp::SmtpSettings settings = Settings(port);
     const smtp::Envelope envelope = ToAda();
     const Deadline deadline = Deadline::After(std::chrono::seconds(60));

@@ -117,8 +117,8 @@ class GateTest : public testing::SessionTest, protected Gate {
 
 std::vector<ScriptStep> UpToData() {
   return Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
-                                             C("RCPT TO:<r0@example.net>"),
-                                             S("250 Ok\r\n250 Ok\r\n"), C("DATA"), S("354 Go\r\n")};
+                                             C("RCPT TO:<r0@example.net>"), C("DATA"),
+                                             S("250 Ok\r\n250 Ok\r\n"), S("354 Go\r\n")};
 }
 
 // The first block of kLongMessage, and no more.
@@ -138,9 +138,9 @@ TEST_F(GateTest, IsAskedOnceForTheAcceptedBeforeTheLastBlock) {
                                 C("RCPT TO:<r0@example.net>"),
                                 C("RCPT TO:<r1@example.net>"),
                                 C("RCPT TO:<r2@example.net>"),
+                                C("DATA"),
                                 S("250 Ok\r\n450 No\r\n550 No\r\n"),
                                 S("250 Ok\r\n"),
-                                C("DATA"),
                                 S("354 Go\r\n"),
                                 Message(message),
                                 S("250 Ok\r\n")} +

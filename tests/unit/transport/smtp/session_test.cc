@@ -52,12 +52,13 @@ TEST_F(SessionTest, RsetLeadsTheTransactionAfterARefusal) {
   const std::vector<ScriptStep> steps = Opening() +
                                         std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
                                                                 C("RCPT TO:<r0@example.net>"),
-                                                                S("250 Ok\r\n550 No\r\n"),
+                                                                C("DATA"),
+                                                                S("250 Ok\r\n550 No\r\n554 No\r\n"),
                                                                 C("RSET"),
                                                                 C("MAIL FROM:<alice@example.org>"),
                                                                 C("RCPT TO:<r0@example.net>"),
-                                                                S("250 Ok\r\n250 Ok\r\n250 Ok\r\n"),
                                                                 C("DATA"),
+                                                                S("250 Ok\r\n250 Ok\r\n250 Ok\r\n"),
                                                                 S("354 Go\r\n"),
                                                                 Message(),
                                                                 S("250 Ok\r\n")} +
@@ -94,20 +95,23 @@ TEST_F(SessionTest, PipelinesInBoundedWindowsAndReadsEachBeforeTheNext) {
   const Envelope envelope = To(kRecipients);
   std::vector<ScriptStep> steps =
       Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>")};
-  // The window holds 100 commands: MAIL and 99, then 100, then 51. The script refuses a write of
-  // more.
+  // The window holds 100 commands: MAIL and 99, then 100, then 51 and DATA. The script refuses a
+  // write of more.
   size_t in_window = 1;
   std::string replies = "250 Ok\r\n";
   for (size_t i = 0; i < kRecipients; ++i) {
     steps.push_back(C("RCPT TO:<r" + std::to_string(i) + "@example.net>"));
     replies += i % 2 == 0 ? "250 Ok\r\n" : "450 Later\r\n";
-    if (++in_window == Transaction::kWindowCommands || i + 1 == kRecipients) {
+    if (i + 1 == kRecipients) {
+      steps.push_back(C("DATA"));
+      replies += "354 Go\r\n";
+    }
+    if (++in_window == smtp::kWindowCommands || i + 1 == kRecipients) {
       steps.push_back(S(std::exchange(replies, "")));
       in_window = 0;
     }
   }
-  steps = steps + std::vector<ScriptStep>{C("DATA"), S("354 Go\r\n"), Message(), S("250 Ok\r\n")} +
-          kQuit;
+  steps = steps + std::vector<ScriptStep>{Message(), S("250 Ok\r\n")} + kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
     const auto report = co_await session.Send(envelope, kContent, {}, Deadline::Never());
@@ -133,7 +137,7 @@ TEST_F(SessionTest, AWindowIsBoundedInBytesToo) {
   std::string replies = "250 Ok\r\n";
   for (const base::Address& recipient : envelope.recipients) {
     ScriptStep rcpt = C("RCPT TO:<" + recipient.Spec() + ">");
-    if (bytes + rcpt.bytes.size() > Transaction::kWindowBytes) {
+    if (bytes + rcpt.bytes.size() > smtp::kWindowBytes) {
       steps.push_back(S(std::exchange(replies, "")));
       bytes = 0;
     }
@@ -143,7 +147,7 @@ TEST_F(SessionTest, AWindowIsBoundedInBytesToo) {
   }
   steps =
       steps +
-      std::vector<ScriptStep>{S(replies), C("DATA"), S("354 Go\r\n"), Message(), S("250 Ok\r\n")} +
+      std::vector<ScriptStep>{C("DATA"), S(replies + "354 Go\r\n"), Message(), S("250 Ok\r\n")} +
       kQuit;
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
@@ -169,7 +173,7 @@ TEST_F(SessionTest, AReplyBehind354IsNotTakenForTheFinalOne) {
     const std::vector<ScriptStep> steps =
         Opening() + std::vector<ScriptStep>{
                         C("MAIL FROM:<alice@example.org>"), C("RCPT TO:<r0@example.net>"),
-                        S("250 Ok\r\n250 Ok\r\n"), C("DATA"), S("354 Go\r\n" + std::string(early))};
+                        C("DATA"), S("250 Ok\r\n250 Ok\r\n"), S("354 Go\r\n" + std::string(early))};
     const Cause expected = cause;
     Run(steps, [&](Session& session) -> asio::awaitable<void> {
       EXPECT_TRUE(co_await session.Open(Deadline::Never()));
@@ -186,8 +190,8 @@ TEST_F(SessionTest, APassedDeadlineBeforeTheEndOfDataIsNotUncertain) {
   const Envelope envelope = To(1);
   const std::vector<ScriptStep> steps =
       Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
-                                          C("RCPT TO:<r0@example.net>"), S("250 Ok\r\n250 Ok\r\n"),
-                                          C("DATA"), S("354 Go\r\n")};
+                                          C("RCPT TO:<r0@example.net>"), C("DATA"),
+                                          S("250 Ok\r\n250 Ok\r\n"), S("354 Go\r\n")};
   Run(steps, [&](Session& session) -> asio::awaitable<void> {
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
     const auto result =
@@ -228,9 +232,9 @@ TEST_F(SessionTest, RefusalThatCameDuringAStalledWriteIsTheReason) {
   ScriptStep part = Message(long_message);
   part.limit = 1000;
   StalledStream stream(
-      Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
-                                          C("RCPT TO:<r0@example.net>"), S("250 Ok\r\n250 Ok\r\n"),
-                                          C("DATA"), S("354 Go\r\n"), part, S("552 Too big\r\n")});
+      Opening() + std::vector<ScriptStep>{
+                      C("MAIL FROM:<alice@example.org>"), C("RCPT TO:<r0@example.net>"), C("DATA"),
+                      S("250 Ok\r\n250 Ok\r\n"), S("354 Go\r\n"), part, S("552 Too big\r\n")});
   const auto work = [&]() -> asio::awaitable<void> {
     Session session(stream, settings_, observer_);
     EXPECT_TRUE(co_await session.Open(Deadline::Never()));
@@ -252,8 +256,8 @@ TEST_F(SessionTest, LongRepliesToRecipientsAreKeptShort) {
       Opening() +
       std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
                               C("RCPT TO:<r0@example.net>"),
-                              S("250 Ok\r\n" + reply + "250 Ok\r\n"),
                               C("DATA"),
+                              S("250 Ok\r\n" + reply + "250 Ok\r\n"),
                               S("354 Go\r\n"),
                               Message(),
                               S("250 Ok\r\n")} +
@@ -286,8 +290,8 @@ TEST_F(SessionTest, ReplyBeforeTheEndOfTheMessageIsNoVerdict) {
     const std::vector<ScriptStep> steps =
         Opening() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>"),
                                             C("RCPT TO:<r0@example.net>"),
-                                            S("250 Ok\r\n250 Ok\r\n"),
                                             C("DATA"),
+                                            S("250 Ok\r\n250 Ok\r\n"),
                                             S("354 Go\r\n"),
                                             S(line),
                                             Close()};

@@ -107,8 +107,8 @@ class SessionTest : public ::testing::Test {
 
 inline const std::vector<ScriptStep> kAcceptOne = {C("MAIL FROM:<alice@example.org>"),
                                                    C("RCPT TO:<r0@example.net>"),
-                                                   S("250 Ok\r\n250 Ok\r\n"),
                                                    C("DATA"),
+                                                   S("250 Ok\r\n250 Ok\r\n"),
                                                    S("354 Go\r\n"),
                                                    Message(),
                                                    S("250 Ok\r\n")};

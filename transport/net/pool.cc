@@ -1,0 +1,398 @@
+#include "transport/net/pool.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "transport/net/throttle.h"
+#include "transport/net/wakeup.h"
+
+namespace sendstep::net {
+
+namespace asio = boost::asio;
+using base::Cause;
+using base::Result;
+using Time = SendQueue::Time;
+using std::chrono::milliseconds;
+
+namespace {
+
+// How long what a server offered in vain is remembered: it may be mended meanwhile.
+constexpr std::chrono::hours kDistrustFor{1};
+// Where nothing tells when a wait would have ended.
+constexpr milliseconds kRetryAfter{1000};
+
+base::Error HeldBack(std::string why, Time::duration retry_after) {
+  base::Error error = base::Failed(base::Stage::kTcp, Cause::kHeldBack,
+                                   base::ErrorClass::kTransient, std::move(why));
+  error.retry_after = std::max(kRetryAfter, std::chrono::ceil<milliseconds>(retry_after));
+  return error;
+}
+
+// Says goodbye to a connection nobody uses.
+asio::awaitable<void> Leave(std::unique_ptr<Connection> connection) {
+  static smtp::Observer& nobody = *new smtp::Observer;
+  connection->stream.Attach(co_await asio::this_coro::executor);
+  connection->session.Observe(nobody);
+  co_await connection->session.Quit(base::Deadline::Never());
+}
+
+}  // namespace
+
+std::string PoolKey(const smtp::SmtpSettings& settings) {
+  static const std::array<char, 32> salt = [] {
+    std::array<char, 32> bytes = {};
+    RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size());
+    return bytes;
+  }();
+  std::string all(salt.data(), salt.size());
+  const auto add = [&all](std::string_view field) {
+    all += std::to_string(field.size());
+    all += ':';
+    all += field;
+  };
+  add(settings.tenant);
+  add(settings.host);
+  add(std::to_string(settings.port));
+  add(std::to_string(static_cast<int>(settings.tls.policy)));
+  add(settings.tls.verify ? "+" : "-");
+  add(settings.tls.ca_pem);
+  add(settings.ehlo_name);
+  for (const smtp::SaslMechanism mechanism : settings.mechanisms) {
+    add(smtp::MechanismName(mechanism));
+  }
+  if (settings.credentials) {
+    add(settings.credentials->username);
+    add(settings.credentials->password.Reveal());
+    add(settings.credentials->oauth2_token.Reveal());
+  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest = {};
+  unsigned int size = 0;
+  EVP_Digest(all.data(), all.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  base::Wipe(all);
+  return {reinterpret_cast<const char*>(digest.data()), size};
+}
+
+// A send that has no turn yet. Under the pool's lock, but for `wakeup`.
+struct Waiter {
+  std::optional<Pool::Lease> lease;
+  std::optional<base::Error> error;
+  std::shared_ptr<Wakeup> wakeup;  // null: whoever is asking looks himself
+};
+
+// Under the pool's lock.
+struct Pool::Account {
+  Account(std::string the_key, const smtp::SendingLimits& limits,
+          const asio::any_io_executor& executor)
+      : key(std::move(the_key)), queue(limits), timer(executor) {}
+
+  const std::string key;
+  SendQueue queue;
+  std::unordered_map<SendQueue::Ticket, Waiter*> waiters;
+  std::unordered_map<uint64_t, std::unique_ptr<Connection>> idle;
+  const std::shared_ptr<TlsSessions> tls_sessions = std::make_shared<TlsSessions>();
+  smtp::Distrust distrust;
+  Time distrust_until{};
+  asio::steady_timer timer;
+  std::optional<Time> armed_for;
+};
+
+struct Pool::State : std::enable_shared_from_this<State> {
+  using Connections = std::vector<std::unique_ptr<Connection>>;
+
+  explicit State(asio::any_io_executor on) : executor(std::move(on)) {}
+
+  std::shared_ptr<Account> Find(const smtp::SmtpSettings& settings);
+  void Forget();
+  // Gives everyone his turn who has one now. What is closed on the way comes out in `closing`.
+  void Dispatch(const std::shared_ptr<Account>& account, Connections& closing);
+  std::unique_ptr<Connection> TakeIdle(Account& account, uint64_t id);
+  void Arm(const std::shared_ptr<Account>& account, Time now);
+  void OnTimer(const std::shared_ptr<Account>& account);
+  void Retire(Connections closing);
+  base::Error Busy(const Account& account, Time now);
+  // What a send's end says about how fast the account may be used.
+  void Judge(Account& account, const std::optional<base::Error>& error, Time now);
+
+  const asio::any_io_executor executor;
+  mutable std::mutex mutex;
+  bool closed = false;
+  uint64_t last_id = 0;
+  size_t idle_total = 0;
+  PoolStats counted;
+  std::unordered_map<std::string, std::shared_ptr<Account>> accounts;
+};
+
+std::shared_ptr<Pool::Account> Pool::State::Find(const smtp::SmtpSettings& settings) {
+  std::string key = PoolKey(settings);
+  const auto found = accounts.find(key);
+  if (found != accounts.end()) {
+    found->second->queue.set_limits(settings.limits);
+    return found->second;
+  }
+  if (accounts.size() >= kMaxAccounts) Forget();
+  auto account = std::make_shared<Account>(key, settings.limits, executor);
+  accounts.emplace(std::move(key), account);
+  return account;
+}
+
+void Pool::State::Forget() {
+  std::erase_if(accounts, [](const auto& entry) { return entry.second->queue.empty(); });
+}
+
+std::unique_ptr<Connection> Pool::State::TakeIdle(Account& account, uint64_t id) {
+  const auto found = account.idle.find(id);
+  std::unique_ptr<Connection> connection = std::move(found->second);
+  account.idle.erase(found);
+  --idle_total;
+  return connection;
+}
+
+void Pool::State::Dispatch(const std::shared_ptr<Account>& account, Connections& closing) {
+  const Time now = base::Clock::now();
+  for (const uint64_t id : account->queue.Expire(now)) closing.push_back(TakeIdle(*account, id));
+  while (const std::optional<SendQueue::Turn> turn = account->queue.Next(now)) {
+    if (turn->close) closing.push_back(TakeIdle(*account, *turn->close));
+    const auto found = account->waiters.find(turn->ticket);
+    Waiter& waiter = *found->second;
+    account->waiters.erase(found);
+    Lease& lease = waiter.lease.emplace();
+    lease.state = shared_from_this();
+    lease.account = account;
+    lease.tls_sessions = account->tls_sessions;
+    if (now < account->distrust_until) lease.distrust = account->distrust;
+    if (turn->reuse) {
+      lease.connection = TakeIdle(*account, turn->reuse->id);
+      lease.reused = true;
+    }
+    if (waiter.wakeup) waiter.wakeup->Wake();
+  }
+  Arm(account, now);
+}
+
+void Pool::State::Arm(const std::shared_ptr<Account>& account, Time now) {
+  const std::optional<Time> wake = account->queue.Wake(now);
+  if (account->armed_for && (!wake || *account->armed_for <= *wake)) return;
+  std::optional<Time> at;
+  if (!closed) at = account->queue.Expiry();
+  if (wake && (!at || *wake < *at)) at = wake;
+  if (!at || (account->armed_for && *account->armed_for <= *at)) return;
+  account->armed_for = at;
+  account->timer.expires_at(*at);
+  account->timer.async_wait([state = weak_from_this(), weak = std::weak_ptr<Account>(account)](
+                                const boost::system::error_code& ec) {
+    const auto pool = state.lock();
+    const auto still = weak.lock();
+    if (!ec && pool && still) pool->OnTimer(still);
+  });
+}
+
+void Pool::State::OnTimer(const std::shared_ptr<Account>& account) {
+  Connections closing;
+  {
+    const std::lock_guard lock(mutex);
+    account->armed_for.reset();
+    Dispatch(account, closing);
+  }
+  Retire(std::move(closing));
+}
+
+void Pool::State::Retire(Connections closing) {
+  for (std::unique_ptr<Connection>& connection : closing) {
+    asio::co_spawn(asio::make_strand(executor), Leave(std::move(connection)), asio::detached);
+  }
+}
+
+base::Error Pool::State::Busy(const Account& account, Time now) {
+  ++counted.held_back;
+  const Time at = account.queue.Expected(now);
+  const std::string others = std::to_string(account.queue.busy() + account.queue.connecting());
+  if (at > now) return HeldBack("the account may not be used faster", at - now);
+  return HeldBack("all its connections (" + others + ") are in use", kRetryAfter);
+}
+
+void Pool::State::Judge(Account& account, const std::optional<base::Error>& error, Time now) {
+  if (!error) {
+    account.queue.SpeedUp();
+  } else if (AsksToSlowDown(*error)) {
+    ++counted.slowed_down;
+    account.queue.SlowDown(now);
+  }
+}
+
+Pool::Lease::~Lease() {
+  if (!account) return;
+  const std::lock_guard lock(state->mutex);
+  if (connection) {
+    account->queue.Release(base::Clock::now(), connection->record, /*usable=*/false);
+  } else {
+    account->queue.OpenFailed(base::Clock::now(), SendQueue::OpenFailure::kGivenUp);
+  }
+}
+
+Pool::Pool(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
+
+Pool::~Pool() { Close(); }
+
+asio::awaitable<Result<Pool::Lease>> Pool::Enter(const smtp::SmtpSettings& settings, Want want,
+                                                 base::Deadline deadline) {
+  const asio::any_io_executor strand = co_await asio::this_coro::executor;
+  Waiter waiter;
+  std::shared_ptr<Account> account;
+  SendQueue::Ticket ticket = 0;
+  State::Connections closing;
+  {
+    const std::lock_guard lock(state_->mutex);
+    account = state_->Find(settings);
+    const Time now = base::Clock::now();
+    if (account->queue.Expected(now) > deadline.at) co_return state_->Busy(*account, now);
+    ticket = account->queue.Enter(want.fresh, want.first);
+    account->waiters.emplace(ticket, &waiter);
+    state_->Dispatch(account, closing);
+    if (!waiter.lease) waiter.wakeup = std::make_shared<Wakeup>(strand, deadline.at);
+  }
+  state_->Retire(std::move(closing));
+  if (waiter.wakeup) {
+    co_await waiter.wakeup->Wait();
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    const std::lock_guard lock(state_->mutex);
+    account->waiters.erase(ticket);
+    account->queue.Leave(ticket);
+    if (waiter.error) co_return *waiter.error;
+    if (!waiter.lease) {
+      if (cancellation.cancelled() != asio::cancellation_type::none) {
+        co_return base::Failed(base::Stage::kTcp, Cause::kCancelled, base::ErrorClass::kTransient,
+                               "cancelled");
+      }
+      co_return state_->Busy(*account, base::Clock::now());
+    }
+  }
+  if (waiter.lease->connection) waiter.lease->connection->stream.Attach(strand);
+  co_return std::move(*waiter.lease);
+}
+
+void Pool::Opened(Lease& lease, std::unique_ptr<Connection> connection) {
+  State::Connections closing;
+  {
+    const std::lock_guard lock(state_->mutex);
+    const Time now = base::Clock::now();
+    const auto most = connection->session.capabilities().max_mails;
+    connection->record = {++state_->last_id, now, now, 0,
+                          most ? static_cast<int>(std::min<uint64_t>(*most, 1 << 30)) : 0};
+    ++state_->counted.opened;
+    if (connection->session.tls() && connection->session.tls()->resumed) {
+      ++state_->counted.tls_resumed;
+    }
+    lease.connection = std::move(connection);
+    lease.account->queue.Opened();
+    state_->Dispatch(lease.account, closing);  // more may open now
+  }
+  state_->Retire(std::move(closing));
+}
+
+bool Pool::OpenFailed(Lease lease, const base::Error& error, bool given_up) {
+  const std::shared_ptr<Account> account = std::move(lease.account);
+  using Failure = SendQueue::OpenFailure;
+  const Failure failure = given_up           ? Failure::kGivenUp
+                          : TurnsAway(error) ? Failure::kTurnedAway
+                                             : Failure::kOther;
+  State::Connections closing;
+  bool others = false;
+  {
+    const std::lock_guard lock(state_->mutex);
+    const Time now = base::Clock::now();
+    others = account->queue.OpenFailed(now, failure);
+    if (!given_up && !others) {
+      state_->Judge(*account, error, now);
+      for (const SendQueue::Ticket ticket : account->queue.GiveUp()) {
+        const auto found = account->waiters.find(ticket);
+        found->second->error = error;
+        found->second->wakeup->Wake();
+        account->waiters.erase(found);
+      }
+    }
+    state_->Dispatch(account, closing);
+  }
+  state_->Retire(std::move(closing));
+  return others;
+}
+
+void Pool::Release(Lease lease, const std::optional<base::Error>& error) {
+  const std::shared_ptr<Account> account = std::move(lease.account);
+  Connection& connection = *lease.connection;
+  const bool usable = connection.session.usable();
+  SendQueue::Connection& record = connection.record;
+  ++record.mails;
+  record.used = base::Clock::now();
+  connection.stream.Detach();
+  State::Connections closing;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->Judge(*account, error, record.used);
+    const bool keep = usable && !state_->closed && state_->idle_total < kMaxIdle;
+    if (account->queue.Release(record.used, record, keep)) {
+      account->idle.emplace(record.id, std::move(lease.connection));
+      ++state_->idle_total;
+    } else if (usable) {
+      closing.push_back(std::move(lease.connection));
+    }
+    state_->Dispatch(account, closing);
+  }
+  state_->Retire(std::move(closing));
+}
+
+void Pool::FoundDead(Lease lease) {
+  const std::lock_guard lock(state_->mutex);
+  ++state_->counted.found_dead;
+}
+
+void Pool::Remember(const Lease& lease, const smtp::Distrust& distrust) {
+  const std::lock_guard lock(state_->mutex);
+  smtp::Distrust& known = lease.account->distrust;
+  known.pipelining = known.pipelining || distrust.pipelining;
+  known.chunking = known.chunking || distrust.chunking;
+  lease.account->distrust_until = base::Clock::now() + kDistrustFor;
+}
+
+void Pool::Close() {
+  State::Connections closing;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->closed = true;
+    for (auto& [key, account] : state_->accounts) {
+      for (const uint64_t id : account->queue.CloseIdle()) {
+        closing.push_back(state_->TakeIdle(*account, id));
+      }
+      account->timer.cancel();
+      account->armed_for.reset();
+      state_->Arm(account, base::Clock::now());
+    }
+  }
+  state_->Retire(std::move(closing));
+}
+
+PoolStats Pool::stats() const {
+  const std::lock_guard lock(state_->mutex);
+  PoolStats stats = state_->counted;
+  for (const auto& [key, account] : state_->accounts) {
+    stats.connecting += account->queue.connecting();
+    stats.busy += account->queue.busy();
+    stats.idle += account->queue.idle();
+    stats.waiting += account->queue.waiting();
+  }
+  stats.accounts = static_cast<int>(state_->accounts.size());
+  return stats;
+}
+
+}  // namespace sendstep::net

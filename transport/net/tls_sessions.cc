@@ -1,0 +1,55 @@
+#include "transport/net/tls_sessions.h"
+
+#include <ctime>
+
+namespace sendstep::net {
+
+int TlsSessions::Index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+void TlsSessions::Enable(SSL_CTX* context) {
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context, OnNewSession);
+}
+
+void TlsSessions::Attach(SSL* ssl) {
+  SSL_set_ex_data(ssl, Index(), this);
+  if (const Session session = Take()) SSL_set_session(ssl, session.get());
+}
+
+void TlsSessions::Detach(SSL* ssl) {
+  SSL_set_ex_data(ssl, Index(), nullptr);
+  SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
+
+int TlsSessions::OnNewSession(SSL* ssl, SSL_SESSION* session) {
+  auto* sessions = static_cast<TlsSessions*>(SSL_get_ex_data(ssl, Index()));
+  if (sessions == nullptr || SSL_SESSION_is_resumable(session) == 0) return 0;
+  const std::lock_guard lock(sessions->mutex_);
+  if (sessions->sessions_.size() == kMost) sessions->sessions_.pop_front();
+  sessions->sessions_.emplace_back(session);
+  return 1;  // the reference is ours now
+}
+
+TlsSessions::Session TlsSessions::Take() {
+  const std::lock_guard lock(mutex_);
+  const long oldest = static_cast<long>(std::time(nullptr)) -
+                      static_cast<long>(std::chrono::seconds(kMaxAge).count());
+  while (!sessions_.empty() && SSL_SESSION_get_time(sessions_.front().get()) < oldest) {
+    sessions_.pop_front();
+  }
+  if (sessions_.empty()) return nullptr;
+  SSL_SESSION* newest = sessions_.back().get();
+  // Up to TLS 1.2 a session serves many connections; a ticket of 1.3 one (RFC 8446 C.4).
+  if (SSL_SESSION_get_protocol_version(newest) < TLS1_3_VERSION) {
+    SSL_SESSION_up_ref(newest);
+    return Session(newest);
+  }
+  Session taken = std::move(sessions_.back());
+  sessions_.pop_back();
+  return taken;
+}
+
+}  // namespace sendstep::net

@@ -1,0 +1,46 @@
+// TLS sessions of one account, kept so that its next connections need no full handshake (RFC 8446
+// 2.2, RFC 5077). A resumed connection's certificate was verified when its session began, at most
+// kMaxAge ago; so sessions must be kept apart wherever name, trust or credentials differ.
+//
+// Threads: thread-safe. Lifetime: outlives the connections that use it.
+#ifndef SENDSTEP_TRANSPORT_NET_TLS_SESSIONS_H_
+#define SENDSTEP_TRANSPORT_NET_TLS_SESSIONS_H_
+
+#include <openssl/ssl.h>
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+namespace sendstep::net {
+
+class TlsSessions {
+ public:
+  static constexpr size_t kMost = 8;  // a server sends two with each handshake
+  static constexpr std::chrono::hours kMaxAge{1};
+
+  // Has clients of `context` offer what is given by Attach, and keep what servers send.
+  static void Enable(SSL_CTX* context);
+  // For `ssl`, a client before its handshake: it resumes the newest session, if there is one.
+  void Attach(SSL* ssl);
+  // Before `ssl` is freed: else a connection that breaks off takes its session with it.
+  static void Detach(SSL* ssl);
+
+ private:
+  struct Free {
+    void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
+  };
+  using Session = std::unique_ptr<SSL_SESSION, Free>;
+
+  static int Index();
+  static int OnNewSession(SSL* ssl, SSL_SESSION* session);
+  Session Take();
+
+  std::mutex mutex_;
+  std::deque<Session> sessions_;  // the newest last
+};
+
+}  // namespace sendstep::net
+
+#endif  // SENDSTEP_TRANSPORT_NET_TLS_SESSIONS_H_

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "plugin/logging.h"
+#include "providers/sending_limits.h"
 #include "transport/base/address.h"
 #include "transport/base/utf8.h"
 
@@ -267,10 +268,16 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
   providers::ResolveContext context;
   context.from_domain = from_domain;
   context.operator_ehlo_name = catalog.ehlo_name;
+  context.limits = catalog.limits;
   if (catalog.sandbox != nullptr) context.sandbox = catalog.sandbox->endpoint();
   Checked<Account> result;
   Account& account = result.value;
   account.resolved = providers::Resolve(source.config, *catalog.registry, context);
+  smtp::SmtpSettings& settings = account.resolved.settings;
+  settings.tenant = kTenant;
+  if (source.operator_relay != nullptr) {
+    settings.limits = providers::WithChoice(settings.limits, LimitsOf(*source.operator_relay));
+  }
   account.relay = source.relay;
   account.is_sandbox = source.is_sandbox;
   for (Finding& finding : account.resolved.findings) {

@@ -19,6 +19,7 @@ struct AccountCatalog {
   const Relays* relays = nullptr;
   const providers::Sandbox* sandbox = nullptr;  // null: none
   std::string ehlo_name;                        // the operator's; empty: none
+  smtp::SendingLimits limits;                   // where neither relay nor profile says any
 };
 
 // Settings found, sender not yet known.
@@ -38,7 +39,8 @@ Checked<AccountSource> FindAccount(const v1::Config& config, const AccountCatalo
 // ones, and so does `envelope_sender`, where one is asked for.
 Checked<mime::Mailbox> ChooseSender(const v1::Email& email, const AccountSource& source);
 
-// The account itself; `from_domain` may be empty when there is no sender.
+// The account itself; `from_domain` may be empty when there is no sender. Its limits are the
+// relay's, else the profile's, else the catalog's.
 Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalog& catalog,
                                 const std::string& from_domain);
 

@@ -32,7 +32,7 @@ using providers::Finding;
 constexpr std::string_view kTest = "test";  // as kExecute
 
 AccountCatalog CatalogOf(const Dependencies& deps) {
-  return {deps.registry, deps.relays, deps.sandbox, deps.ehlo_name};
+  return {deps.registry, deps.relays, deps.sandbox, deps.ehlo_name, deps.limits};
 }
 
 // When the work must have ended so that the answer still reaches the caller.

@@ -37,6 +37,7 @@ struct Dependencies {
   std::chrono::seconds reply_wait{600};    // for the answer to the end of a message, with a ledger
   std::atomic<int>* open_calls = nullptr;  // those that gRPC is not through with
   std::string ehlo_name;                   // the operator's; empty: none
+  smtp::SendingLimits limits;              // of accounts whose relay and profile say none
   base::Secret key;                        // of Message-IDs and fingerprints; 32 bytes
 };
 

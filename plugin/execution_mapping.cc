@@ -144,7 +144,7 @@ grpc::Status Pending(const ExecutionRequest& request, const Executed& executed,
         explained.what_to_do, " Keep the same request_id: those who have it are left out.");
   } else {
     explained.retryable = Retryable::kTrue;
-    explained.retry_after = std::max(explained.retry_after, kAskAgain);
+    explained.retry_after = std::max<std::chrono::milliseconds>(explained.retry_after, kAskAgain);
     explained.message = absl::StrCat(have, "the server refuses others for now.");
     explained.what_to_do = "Call again later with the same request_id: those alone are tried.";
   }
@@ -167,7 +167,7 @@ grpc::Status UncertainBefore(const ExecutionRequest& request, const Executed& ex
       "DELIVERY_UNCERTAIN",
       executed.execution.reason == "OWNER_GONE" ? Fault::kPlugin : Fault::kNetwork,
       Retryable::kUncertain,
-      std::chrono::seconds(0),
+      std::chrono::milliseconds(0),
       message,
       "Look for the Message-ID at the recipient or in the provider's log, then settle it with "
       "ResolveExecution (sendstep resolve), or call with resend_on_uncertain and risk a second "

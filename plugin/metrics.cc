@@ -77,6 +77,8 @@ double Seconds(std::chrono::nanoseconds took) {
 
 struct Metrics::Series {
   Series();
+  void AddConnections();
+  Counter* Count(const char* name, const char* help);  // without labels
 
   // Made at first use: few of the combinations ever occur.
   Counter& Requests(size_t method, size_t outcome, size_t reason);
@@ -86,6 +88,7 @@ struct Metrics::Series {
   Values outcomes = Values({kOutcomes.begin(), kOutcomes.end()});
   Values reasons = Reasons();
   Values stages = Stages();
+  Values connection_ends = Values({kConnectionEnds.begin(), kConnectionEnds.end()});
 
   std::atomic<int> in_flight = 0;
   std::vector<Gauge*> in_flight_by_method;
@@ -93,6 +96,14 @@ struct Metrics::Series {
   std::vector<Histogram*> stage_seconds;
   std::array<Counter*, kReplyClasses.size()> replies = {};
   Counter* bytes_sent = nullptr;
+  std::array<Gauge*, 3> connections = {};  // busy, idle, connecting
+  Gauge* sends_waiting = nullptr;
+  Counter* connections_opened = nullptr;
+  Counter* connections_reused = nullptr;
+  std::vector<Counter*> connections_closed;
+  Counter* tls_resumed = nullptr;
+  Counter* sends_held_back = nullptr;
+  Counter* slowdowns = nullptr;
   Family<Counter>* requests = nullptr;
   std::vector<std::atomic<Counter*>> requests_made;
 };
@@ -128,17 +139,50 @@ Metrics::Series::Series() : requests_made(methods.size() * outcomes.size() * rea
   for (size_t i = 0; i < kReplyClasses.size(); ++i) {
     replies[i] = &reply_family.Add({{"class", std::string(kReplyClasses[i])}});
   }
-  bytes_sent = &prometheus::BuildCounter()
-                    .Name("sendstep_message_sent_bytes_total")
-                    .Help("Bytes of messages that a provider accepted.")
-                    .Register(registry)
-                    .Add({});
+  bytes_sent =
+      Count("sendstep_message_sent_bytes_total", "Bytes of messages that a provider accepted.");
+  AddConnections();
   prometheus::BuildGauge()
       .Name("sendstep_build_info")
       .Help("Always 1; the version is the label.")
       .Register(registry)
       .Add({{"version", SENDSTEP_VERSION}})
       .Set(1);
+}
+
+Counter* Metrics::Series::Count(const char* name, const char* help) {
+  return &prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
+void Metrics::Series::AddConnections() {
+  auto& open = prometheus::BuildGauge()
+                   .Name("sendstep_smtp_connections")
+                   .Help("Connections to SMTP servers, by what they do.")
+                   .Register(registry);
+  connections = {&open.Add({{"state", "busy"}}), &open.Add({{"state", "idle"}}),
+                 &open.Add({{"state", "connecting"}})};
+  sends_waiting = &prometheus::BuildGauge()
+                       .Name("sendstep_sends_waiting")
+                       .Help("Sends that wait for a connection within the limits of their account.")
+                       .Register(registry)
+                       .Add({});
+  connections_opened =
+      Count("sendstep_smtp_connections_opened_total", "Connections opened, up to their login.");
+  connections_reused = Count("sendstep_smtp_connections_reused_total",
+                             "Sends that found an open connection of their account.");
+  auto& closed = prometheus::BuildCounter()
+                     .Name("sendstep_smtp_connections_closed_total")
+                     .Help("Connections that ended, by why.")
+                     .Register(registry);
+  for (size_t i = 0; i < connection_ends.size(); ++i) {
+    connections_closed.push_back(&closed.Add({{"why", connection_ends[i]}}));
+  }
+  tls_resumed =
+      Count("sendstep_smtp_tls_resumed_total", "TLS handshakes that resumed an earlier session.");
+  sends_held_back = Count("sendstep_sends_held_back_total",
+                          "Sends that ended unsent for the limits of their account.");
+  slowdowns = Count("sendstep_smtp_slowdowns_total",
+                    "Times a server asked to slow down and its account was given less.");
 }
 
 Counter& Metrics::Series::Requests(size_t method, size_t outcome, size_t reason) {
@@ -186,6 +230,27 @@ void Metrics::ReplyReceived(int code) {
 void Metrics::BytesSent(uint64_t bytes) {
   series_->bytes_sent->Increment(static_cast<double>(bytes));
 }
+
+void Metrics::SetConnections(int busy, int idle, int connecting, int waiting) {
+  series_->connections[0]->Set(busy);
+  series_->connections[1]->Set(idle);
+  series_->connections[2]->Set(connecting);
+  series_->sends_waiting->Set(waiting);
+}
+
+void Metrics::ConnectionOpened() { series_->connections_opened->Increment(); }
+
+void Metrics::ConnectionReused() { series_->connections_reused->Increment(); }
+
+void Metrics::ConnectionClosed(std::string_view why) {
+  series_->connections_closed[series_->connection_ends.Index(why)]->Increment();
+}
+
+void Metrics::TlsResumed() { series_->tls_resumed->Increment(); }
+
+void Metrics::SendHeldBack() { series_->sends_held_back->Increment(); }
+
+void Metrics::SlowedDown() { series_->slowdowns->Increment(); }
 
 int Metrics::InFlight() const { return series_->in_flight; }
 

@@ -1,6 +1,6 @@
 // What the server counts, in Prometheus' text format. Label values come from closed lists (the
-// methods and reasons of the contract, kOutcomes below); anything else counts as "other", so that
-// no caller can make the number of series grow.
+// methods and reasons of the contract, kOutcomes and kConnectionEnds below); anything else counts
+// as "other", so that no caller can make the number of series grow.
 //
 // Threads: all methods are thread-safe. Cost: counting takes no lock but the histogram's own.
 #ifndef SENDSTEP_PLUGIN_METRICS_H_
@@ -21,6 +21,13 @@ namespace sendstep::plugin {
 inline constexpr std::array<std::string_view, 7> kOutcomes = {
     "ok", "sent", "partially_sent", "refused", "failed", "uncertain", "cancelled"};
 
+// Why a connection to an SMTP server ended. "idle", "age", "mails": a limit of its account was
+// reached. "dead": the server had closed it while it was idle. "broken": a send on it failed so
+// that it cannot be used again. "stop": this server stops. "evicted": another account needed its
+// place.
+inline constexpr std::array<std::string_view, 7> kConnectionEnds = {
+    "idle", "age", "mails", "dead", "broken", "stop", "evicted"};
+
 class Metrics {
  public:
   Metrics();
@@ -39,6 +46,21 @@ class Metrics {
   void ReplyReceived(int code);
   // Bytes of messages that a provider accepted.
   void BytesSent(uint64_t bytes);
+
+  // All SMTP connections of this server as they are now, and the sends that wait for one. The last
+  // call stands: whoever calls from several threads does so under the lock that guards the numbers.
+  void SetConnections(int busy, int idle, int connecting, int waiting);
+  // A connection was opened (up to and with its login); one that was open took another email.
+  void ConnectionOpened();
+  void ConnectionReused();
+  // `why`: one of kConnectionEnds.
+  void ConnectionClosed(std::string_view why);
+  // A TLS handshake resumed an earlier session (RFC 8446 2.2).
+  void TlsResumed();
+  // A send ended without a connection, for its account's limits.
+  void SendHeldBack();
+  // A server asked to slow down, and its account was given less.
+  void SlowedDown();
 
   // Requests started and not finished.
   int InFlight() const;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "plugin/yaml_message.h"
+#include "providers/sending_limits.h"
 #include "transport/base/address.h"
 
 namespace sendstep::plugin {
@@ -37,10 +38,20 @@ absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay)
           absl::StrCat(where, ".allowed_from_domains: ", ascii.error().detail));
     }
   }
+  const std::vector<std::string> faults = providers::LimitFaults(LimitsOf(relay));
+  if (!faults.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(where, ".", faults.front()));
+  }
   return absl::OkStatus();
 }
 
 }  // namespace
+
+providers::LimitChoice LimitsOf(const relays::v1::Relay& relay) {
+  return {.max_connections = relay.max_connections(),
+          .max_mails_per_connection = relay.max_mails_per_connection(),
+          .max_mails_per_second = relay.max_mails_per_second()};
+}
 
 absl::StatusOr<Relays> Relays::Load(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "protos/sendstep/relays/v1/relays.pb.h"
+#include "providers/sending_limits.h"
 
 namespace sendstep::plugin {
 
@@ -22,7 +23,7 @@ class Relays {
   Relays() = default;
 
   // InvalidArgument names the file and what is wrong in it: unknown fields, a default that does not
-  // exist, a bad name, a default_from or domain that is malformed.
+  // exist, a bad name, a default_from or domain that is malformed, a limit out of bounds.
   static absl::StatusOr<Relays> Load(const std::filesystem::path& file);
 
   // Null: no such relay.
@@ -33,6 +34,9 @@ class Relays {
  private:
   relays::v1::RelaysFile file_;
 };
+
+// What the operator says of how much of its server a relay may use.
+providers::LimitChoice LimitsOf(const relays::v1::Relay& relay);
 
 }  // namespace sendstep::plugin
 

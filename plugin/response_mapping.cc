@@ -69,15 +69,21 @@ v1::Retryable RetryableOf(providers::Retryable retryable) {
   return v1::RETRYABLE_UNSPECIFIED;
 }
 
+// The request itself is wrong.
+bool IsBadRequest(const base::Error& error, const providers::Explained& explained) {
+  const bool refused_here =
+      error.stage == base::Stage::kConfig && error.error_class == base::ErrorClass::kPermanent;
+  return refused_here || explained.reason == kTooLarge;
+}
+
 grpc::StatusCode CodeOf(const base::Error& error, const providers::Explained& explained) {
   if (error.error_class == base::ErrorClass::kUncertain) return grpc::StatusCode::DATA_LOSS;
   if (error.cause == base::Cause::kCancelled) return grpc::StatusCode::CANCELLED;
-  if (error.stage == base::Stage::kConfig || explained.reason == kTooLarge) {
-    return grpc::StatusCode::INVALID_ARGUMENT;
-  }
+  if (IsBadRequest(error, explained)) return grpc::StatusCode::INVALID_ARGUMENT;
   if (explained.retryable != providers::Retryable::kTrue)
     return grpc::StatusCode::FAILED_PRECONDITION;
-  if (explained.reason == "QUOTA_EXCEEDED" || explained.reason == "RATE_LIMITED") {
+  if (explained.reason == "QUOTA_EXCEEDED" || explained.reason == "RATE_LIMITED" ||
+      explained.reason == "HELD_BACK") {
     return grpc::StatusCode::RESOURCE_EXHAUSTED;
   }
   return grpc::StatusCode::UNAVAILABLE;
@@ -243,7 +249,7 @@ grpc::Status ErrorStatus(const base::Error& error, const providers::Explained& e
   if (std::string line = RecipientsLine(error, recipient_names); !line.empty()) {
     details.metadata["recipients"] = std::move(line);
   }
-  if (error.stage == base::Stage::kConfig || explained.reason == kTooLarge) {
+  if (IsBadRequest(error, explained)) {
     details.violations.push_back({"email", explained.message, explained.reason});
   }
   if (explained.retryable == providers::Retryable::kTrue)
@@ -301,7 +307,7 @@ v1::Failure ToFailure(const base::Error& error, const providers::Explained& expl
   out.set_stage(StageOf(error.stage));
   out.set_retryable(RetryableOf(explained.retryable));
   if (explained.retryable == providers::Retryable::kTrue) {
-    *out.mutable_retry_after() = TimeUtil::SecondsToDuration(explained.retry_after.count());
+    *out.mutable_retry_after() = TimeUtil::MillisecondsToDuration(explained.retry_after.count());
   }
   if (error.reply) *out.mutable_reply() = ToReply(*error.reply);
   out.set_message(explained.message);

@@ -220,7 +220,7 @@ class Server::Impl {
       sandbox_ = *std::move(sandbox);
     }
     if (absl::Status status =
-            CheckRelays({&*registry_, &relays_, sandbox_.get(), config_.ehlo_name});
+            CheckRelays({&*registry_, &relays_, sandbox_.get(), config_.ehlo_name, {}});
         !status.ok()) {
       return status;
     }
@@ -238,6 +238,7 @@ class Server::Impl {
     dependencies.reply_wait = config_.ledger.reply_wait;
     dependencies.open_calls = &open_calls_;
     dependencies.ehlo_name = config_.ehlo_name;
+    dependencies.limits.max_connections = config_.max_connections_per_account;
     dependencies.key = *std::move(key);
     service_.emplace(std::move(dependencies));
     if (absl::Status status = StartHttp(); !status.ok()) return status;

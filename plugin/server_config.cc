@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "providers/sending_limits.h"
 #include "transport/base/address.h"
 
 namespace sendstep::plugin {
@@ -104,6 +105,13 @@ class Parser {
     Value("max-concurrent-streams", "N", "Calls at once on one connection.", "1000",
           [this](const std::string& text) {
             return TakeNumber(text, 1, 1'000'000, config_.max_concurrent_streams);
+          });
+    Value("max-connections-per-account", "N",
+          "SMTP connections at once for one account, where neither its relay nor its provider's "
+          "profile says how many.",
+          "20", [this](const std::string& text) {
+            return TakeNumber(text, 1, providers::kMaxConnections,
+                              config_.max_connections_per_account);
           });
     Value("state-dir", "DIR", "Where the server keeps its own files; made where it is missing.",
           "$STATE_DIRECTORY, else $XDG_STATE_HOME/sendstep, else ~/.local/state/sendstep",

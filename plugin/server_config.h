@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "plugin/logging.h"
+#include "transport/smtp/settings.h"
 
 namespace sendstep::plugin {
 
@@ -60,6 +61,8 @@ struct ServerConfig {
   std::filesystem::path sandbox_maildir;  // never empty when `sandbox`
   int threads = 1;
   int max_concurrent_streams = 1000;  // of one connection
+  // To an SMTP account whose relay and profile say nothing of it.
+  int max_connections_per_account = smtp::SendingLimits().max_connections;
   std::chrono::milliseconds drain_timeout{25'000};
   Level log_level = Level::kInfo;
 };

@@ -13,6 +13,7 @@
 #include "providers/reasons.h"
 #include "providers/regions.h"
 #include "providers/registry.h"
+#include "providers/sending_limits.h"
 #include "transport/base/address.h"
 #include "transport/base/error.h"
 #include "transport/smtp/settings.h"
@@ -69,6 +70,7 @@ class Checker {
     for (const Explanation& explanation : profile_.explanations()) CheckExplanation(explanation);
     CheckOrder();
     for (const MessageId& id : profile_.message_ids()) CheckMessageId(id);
+    CheckSending();
     return std::move(faults_);
   }
 
@@ -269,6 +271,15 @@ class Checker {
     Require(re2::RE2::PartialMatch(id.example(), *CompilePattern(id.pattern()), &found) &&
                 !found.empty(),
             absl::StrCat("message_ids \"", id.pattern(), "\" finds no id in its own example"));
+  }
+
+  void CheckSending() {
+    for (const std::string& fault : LimitFaults(LimitsOf(profile_))) {
+      Require(false, absl::StrCat("sending_limits.", fault));
+    }
+    Require(
+        !profile_.swallows_refused_chunk() || IsReal() || profile_.id() == "sandbox",
+        "swallows_refused_chunk is said of a server that is not known: the profile has no host");
   }
 
   const Profile& profile_;

@@ -10,6 +10,7 @@ namespace sendstep::providers {
 namespace {
 
 using profile::v1::Explanation;
+using std::chrono::milliseconds;
 
 // Patterns are searched in this much of a reply.
 constexpr size_t kMaxPatternText = 4096;
@@ -54,7 +55,7 @@ Explained FromProfile(const Explanation& explanation, base::Stage stage, const b
   explained.retryable = Retryable::kTrue;
   explained.retry_after = std::chrono::seconds(explanation.retry_after_seconds());
   if (explained.retry_after.count() == 0) explained.retry_after = kThrottleDelay;
-  if (auth) explained.retry_after = std::max(explained.retry_after, kAuthDelay);
+  if (auth) explained.retry_after = std::max<milliseconds>(explained.retry_after, kAuthDelay);
   return explained;
 }
 
@@ -128,8 +129,8 @@ Explained Permanent(std::string reason, Fault fault, std::string message, std::s
   return explained;
 }
 
-Explained Passing(std::string reason, Fault fault, std::chrono::seconds retry_after,
-                  std::string message, std::string what_to_do) {
+Explained Passing(std::string reason, Fault fault, milliseconds retry_after, std::string message,
+                  std::string what_to_do) {
   Explained explained =
       Permanent(std::move(reason), fault, std::move(message), std::move(what_to_do));
   explained.retryable = Retryable::kTrue;

@@ -1,4 +1,5 @@
 // Failures without a reply.
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -265,6 +266,19 @@ Explained AuthNotOffered(const Error& error, const Resolved& resolved) {
                    advice);
 }
 
+Explained HeldBack(const Error& error, const Resolved& resolved) {
+  return Passing(
+      "HELD_BACK", Fault::kPlugin,
+      std::max<std::chrono::milliseconds>(error.retry_after, kHeldBackDelay),
+      absl::StrCat("This account already sends as much to ", resolved.settings.host,
+                   " as its limits in sendstep allow", Detail(error), "; nothing was sent."),
+      "Call again later, or with a longer deadline, in which the email waits for its turn. Where "
+      "the "
+      "account may send more, the operator can raise max_connections and max_mails_per_second of "
+      "its "
+      "relay, or --max-connections-per-account.");
+}
+
 }  // namespace
 
 Explained ExplainCause(const Error& error, const Resolved& resolved) {
@@ -348,12 +362,7 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
                      "Call again; if it goes on, the operator of sendstep finds the reason in the "
                      "server's log: the ledger's disk or database does not take writes.");
     case Cause::kHeldBack:
-      return Passing(
-          "RATE_LIMITED", Fault::kPlugin,
-          std::chrono::ceil<std::chrono::seconds>(error.retry_after),
-          absl::StrCat("sendstep holds emails to ", resolved.settings.host,
-                       " back, within the limits set for it", Detail(error), "; nothing was sent."),
-          "Call again later, or give the call a longer deadline.");
+      return HeldBack(error, resolved);
     case Cause::kStopped:
       return Passing("SHUTTING_DOWN", Fault::kPlugin, std::chrono::seconds(1),
                      "The server is stopping; nothing was sent.", "Call again.");

@@ -10,6 +10,7 @@
 namespace sendstep::providers {
 
 // How long to wait before the next try makes sense.
+inline constexpr std::chrono::seconds kHeldBackDelay{1};  // at least
 inline constexpr std::chrono::seconds kNetworkDelay{10};
 inline constexpr std::chrono::seconds kThrottleDelay{60};
 inline constexpr std::chrono::seconds kAuthDelay{60};
@@ -27,7 +28,7 @@ std::string Endpoint(const Resolved& resolved);
 Explained Permanent(std::string reason, Fault fault, std::string message, std::string what_to_do);
 
 // A failure that may pass.
-Explained Passing(std::string reason, Fault fault, std::chrono::seconds retry_after,
+Explained Passing(std::string reason, Fault fault, std::chrono::milliseconds retry_after,
                   std::string message, std::string what_to_do);
 
 // Failures without a reply: network, TLS, protocol.

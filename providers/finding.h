@@ -32,8 +32,8 @@ struct Explained {
   std::string reason;  // "AUTH_REFUSED"
   Fault fault = Fault::kProvider;
   Retryable retryable = Retryable::kFalse;
-  std::chrono::seconds retry_after{0};  // 0 unless retryable
-  std::string message;                  // what happened
+  std::chrono::milliseconds retry_after{0};  // 0 unless retryable
+  std::string message;                       // what happened
   std::string what_to_do;
   std::string doc_url;  // may be empty
 };

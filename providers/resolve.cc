@@ -12,6 +12,7 @@
 #include "providers/regions.h"
 #include "providers/resolve_credentials.h"
 #include "providers/resolve_tls.h"
+#include "providers/sending_limits.h"
 #include "transport/base/address.h"
 
 namespace sendstep::providers {
@@ -59,6 +60,7 @@ class Resolver {
     ResolveCredentials(config_, *profile_, resolved_.settings, findings_);
     ResolveEhlo();
     CheckDefaultFrom();
+    ResolveSending();
     resolved_.profile = profile_;
     resolved_.findings = findings_.Take(profile_->doc_url());
     return std::move(resolved_);
@@ -344,6 +346,15 @@ class Resolver {
       findings_.Error("default_from.name", "LIMIT_EXCEEDED",
                       "The default sender's name is longer than 1024 bytes.");
     }
+  }
+
+  void ResolveSending() {
+    smtp::SmtpSettings& settings = resolved_.settings;
+    settings.limits = WithChoice(context_.limits, LimitsOf(*profile_));
+    // A gateway of the user's own in the provider's place may do otherwise.
+    const bool its_own =
+        profile_->id() == "sandbox" || registry_.FindByHost(settings.host) == profile_;
+    settings.swallows_refused_chunk = profile_->swallows_refused_chunk() && its_own;
   }
 
   const SmtpConfig& config_;

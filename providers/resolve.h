@@ -28,6 +28,8 @@ struct ResolveContext {
   std::string operator_ehlo_name;
   // Unset: this server runs no sandbox.
   std::optional<SandboxEndpoint> sandbox;
+  // What holds where the profile says nothing.
+  smtp::SendingLimits limits;
 };
 
 struct Resolved {
@@ -48,7 +50,7 @@ struct Resolved {
 // -> plaintext; starttls/implicit -> that; on or unset -> the profile's form of the port, else
 // implicit for 465, 2465 and 8465 and STARTTLS, required, for every other. EHLO: domain, else the
 // operator's, else from_domain; where none is known the settings' ehlo_name stays empty without an
-// error.
+// error. Limits: the profile's, else the context's. The tenant is the caller's to set.
 Resolved Resolve(const SmtpConfig& config, const Registry& registry, const ResolveContext& context);
 
 }  // namespace sendstep::providers

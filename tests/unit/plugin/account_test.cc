@@ -1,5 +1,6 @@
 #include "plugin/account.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -140,6 +141,55 @@ TEST_F(AccountTest, AFaultInTheRelaysFileIsNamed) {
   EXPECT_FALSE(Load("relays: {r: {smtp: {default_from: {email: nonsense}}}}").ok());
   EXPECT_FALSE(Load("relays: {r: {allowed_from_domains: [\"a b\"]}}").ok());
   EXPECT_FALSE(Relays::Load(folder_ / "missing").ok());
+}
+
+TEST_F(AccountTest, ALimitOutOfBoundsNamesRelayAndField) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"max_connections: 10001", "relays.r.max_connections is not from 1 to 10000"},
+      {"max_mails_per_connection: 1000001", "relays.r.max_mails_per_connection is not"},
+      {"max_mails_per_second: -1", "relays.r.max_mails_per_second is not from 0.0001 to 100000"},
+      {"max_mails_per_second: NaN", "relays.r.max_mails_per_second is not"},
+      {"max_connections: -1", "max_connections"},
+      {"max_connections: many", "max_connections"}};
+  for (const auto& [limit, words] : cases) {
+    EXPECT_THAT(
+        std::string(Load("relays: {r: {smtp: {host: h.example}, " + limit + "}}").message()),
+        testing::HasSubstr(words));
+  }
+}
+
+TEST_F(AccountTest, LimitsAreTheRelaysElseTheProfilesElseTheServers) {
+  ASSERT_TRUE(Load(R"(
+relays:
+  plain: {smtp: {provider: microsoft365, username: u@example.com, password: {value: p}}}
+  own:
+    smtp: {provider: microsoft365, username: u@example.com, password: {value: p}}
+    max_connections: 2
+    max_mails_per_connection: 50
+    max_mails_per_second: 0.25
+  unknown: {smtp: {host: h.example}})")
+                  .ok());
+  catalog_.limits.max_connections = 33;
+  const auto limits = [this](const std::string& relay) {
+    v1::Config config;
+    config.set_relay(relay);
+    return ResolveAccount(FindAccount(config, catalog_).value, catalog_, "")
+        .value.resolved.settings.limits;
+  };
+  EXPECT_EQ(limits("plain").max_connections, 3);
+  EXPECT_EQ(limits("plain").max_mails_per_second, 0.5);
+  EXPECT_EQ(limits("own").max_connections, 2);
+  EXPECT_EQ(limits("own").max_mails_per_connection, 50);
+  EXPECT_EQ(limits("own").max_mails_per_second, 0.25);
+  EXPECT_EQ(limits("unknown").max_connections, 33);
+  EXPECT_EQ(limits("unknown").max_mails_per_second, 0);
+}
+
+TEST_F(AccountTest, EveryAccountHasItsTenant) {
+  v1::Config config;
+  config.mutable_smtp()->set_host("mail.example.com");
+  const auto account = ResolveAccount(FindAccount(config, catalog_).value, catalog_, "example.com");
+  EXPECT_EQ(account.value.resolved.settings.tenant, kTenant);
 }
 
 }  // namespace

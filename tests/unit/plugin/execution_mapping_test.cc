@@ -154,6 +154,25 @@ TEST_F(ExecutionMappingTest, WhatFailedForLackOfTheLedgerOrOfTimeMayBeTriedAgain
   EXPECT_EQ(Outcome().first, StatusCode::CANCELLED);
 }
 
+TEST_F(ExecutionMappingTest, WhatWasHeldBackMayBeTriedAgainWhenItsTurnIsExpected) {
+  Is(State::kFailed, RecipientState::kOpen, RecipientState::kOpen);
+  executed_.error = base::Failed(Stage::kTcp, Cause::kHeldBack, ErrorClass::kTransient);
+  executed_.error->retry_after = milliseconds(1500);
+  EXPECT_EQ(Outcome(), std::pair(StatusCode::RESOURCE_EXHAUSTED, std::string("HELD_BACK")));
+  const auto details = ParseDetails(Map());
+  EXPECT_EQ(details->retry_after, milliseconds(1500));
+  EXPECT_EQ(details->metadata.at("retryable"), "true");
+  EXPECT_EQ(details->metadata.at("fault"), "PLUGIN");
+}
+
+TEST_F(ExecutionMappingTest, OthersThatAreHeldBackStayPending) {
+  Is(State::kPending, RecipientState::kAccepted, RecipientState::kDeferred, 451);
+  executed_.error = base::Failed(Stage::kTcp, Cause::kHeldBack, ErrorClass::kTransient);
+  executed_.error->retry_after = milliseconds(1500);
+  EXPECT_EQ(Outcome(), std::pair(StatusCode::UNAVAILABLE, std::string("RECIPIENTS_PENDING")));
+  EXPECT_EQ(ParseDetails(Map())->retry_after, milliseconds(1500));
+}
+
 TEST_F(ExecutionMappingTest, ExecutionHasStateTimesRecipientsAndNoAddress) {
   ledger::Execution execution = executed_.execution;
   execution.state = State::kPending;

@@ -88,6 +88,46 @@ TEST(MetricsTest, SentBytesAdd) {
   EXPECT_THAT(metrics.Render(), HasSubstr("sendstep_message_sent_bytes_total 1024\n"));
 }
 
+TEST(MetricsTest, ConnectionsAreThoseOfNow) {
+  Metrics metrics;
+  metrics.SetConnections(5, 4, 3, 2);
+  metrics.SetConnections(7, 0, 1, 12);
+  const std::string text = metrics.Render();
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections{state=\"busy\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections{state=\"idle\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections{state=\"connecting\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_sends_waiting 12\n"));
+}
+
+TEST(MetricsTest, WhatBecomesOfConnectionsIsCounted) {
+  Metrics metrics;
+  metrics.ConnectionOpened();
+  for (int i = 0; i < 2; ++i) metrics.ConnectionReused();
+  for (int i = 0; i < 3; ++i) metrics.TlsResumed();
+  for (int i = 0; i < 4; ++i) metrics.SendHeldBack();
+  for (int i = 0; i < 5; ++i) metrics.SlowedDown();
+  const std::string text = metrics.Render();
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_opened_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_reused_total 2\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_tls_resumed_total 3\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_sends_held_back_total 4\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_slowdowns_total 5\n"));
+}
+
+TEST(MetricsTest, ConnectionsEndForOneOfAClosedListOfReasons) {
+  Metrics metrics;
+  for (const std::string_view why : kConnectionEnds) metrics.ConnectionClosed(why);
+  for (const char* why : {"bored", "", "421 go away"}) metrics.ConnectionClosed(why);
+  const std::string text = metrics.Render();
+  for (const std::string_view why : kConnectionEnds) {
+    EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_closed_total{why=\"" + std::string(why) +
+                                "\"} 1\n"));
+  }
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_closed_total{why=\"other\"} 3\n"));
+  EXPECT_EQ(CountOf(text, "sendstep_smtp_connections_closed_total{"),
+            static_cast<long>(kConnectionEnds.size() + 1));
+}
+
 TEST(MetricsTest, FamiliesAreDescribedOnce) {
   const std::string text = Metrics().Render();
   EXPECT_EQ(CountOf(text, "# TYPE sendstep_requests_in_flight gauge\n"), 1);
@@ -103,13 +143,17 @@ TEST(MetricsTest, ThreadsLoseNoCount) {
         for (int i = 0; i < 1000; ++i) {
           metrics.RequestStarted("Execute");
           metrics.RequestFinished("Execute", "sent", "");
+          metrics.ConnectionReused();
+          metrics.ConnectionClosed("idle");
         }
       });
     }
   }
   EXPECT_EQ(metrics.InFlight(), 0);
-  EXPECT_THAT(metrics.Render(),
-              HasSubstr("{method=\"Execute\",outcome=\"sent\",reason=\"\"} 4000\n"));
+  const std::string text = metrics.Render();
+  EXPECT_THAT(text, HasSubstr("{method=\"Execute\",outcome=\"sent\",reason=\"\"} 4000\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_reused_total 4000\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_closed_total{why=\"idle\"} 4000\n"));
 }
 
 }  // namespace

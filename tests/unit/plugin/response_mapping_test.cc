@@ -49,6 +49,11 @@ TEST(ResponseMappingTest, EachKindOfFailureHasItsStatus) {
             grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(code(deferred, Why("RATE_LIMITED", Retryable::kTrue)),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
+  const base::Error held_back =
+      base::Failed(Stage::kConfig, Cause::kHeldBack, ErrorClass::kTransient);
+  EXPECT_EQ(code(held_back, Why("HELD_BACK", Retryable::kTrue)),
+            grpc::StatusCode::RESOURCE_EXHAUSTED)
+      << "at any stage";
   EXPECT_EQ(code(uncertain, Why("DELIVERY_UNCERTAIN", Retryable::kUncertain)),
             grpc::StatusCode::DATA_LOSS);
   EXPECT_EQ(code(cancelled, Why("CANCELLED", Retryable::kTrue)), grpc::StatusCode::CANCELLED);
@@ -77,6 +82,21 @@ TEST(ResponseMappingTest, AFailureCarriesTheServersWordsAndAdvice) {
   EXPECT_EQ(details->metadata.at("message_id"), "<id@example.com>");
   EXPECT_EQ(details->metadata.at("recipients"), "a@example.com: 451 4.3.0 words");
   EXPECT_EQ(details->retry_after, std::chrono::seconds(60));
+}
+
+TEST(ResponseMappingTest, RetryAfterIsExactToTheMillisecond) {
+  const base::Error error = base::Failed(Stage::kTcp, Cause::kHeldBack, ErrorClass::kTransient);
+  Explained explained = Why("HELD_BACK", Retryable::kTrue);
+  explained.retry_after = std::chrono::milliseconds(1234);
+  const auto details = ParseDetails(ErrorStatus(error, explained, {}, ""));
+  ASSERT_TRUE(details);
+  EXPECT_EQ(details->reason, "HELD_BACK");
+  EXPECT_EQ(details->retry_after, std::chrono::milliseconds(1234));
+  EXPECT_TRUE(details->violations.empty());
+  const v1::Failure failure = ToFailure(error, explained, {}, "");
+  EXPECT_EQ(failure.reason(), v1::REASON_HELD_BACK);
+  EXPECT_EQ(failure.retry_after().seconds(), 1);
+  EXPECT_EQ(failure.retry_after().nanos(), 234'000'000);
 }
 
 TEST(ResponseMappingTest, AFailureInAnAnswerNamesTheMessageId) {

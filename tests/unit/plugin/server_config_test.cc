@@ -65,6 +65,7 @@ TEST(ServerConfigTest, NothingGivenMeansLoopbackAndNoSandbox) {
   EXPECT_FALSE(config.sandbox);
   EXPECT_EQ(config.drain_timeout, milliseconds(25'000));
   EXPECT_GE(config.threads, 1);
+  EXPECT_EQ(config.max_connections_per_account, 20);
   EXPECT_EQ(config.log_level, Level::kInfo);
 }
 
@@ -89,7 +90,9 @@ TEST(ServerConfigTest, FlagsSetEverything) {
                                     "--log-level",
                                     "debug",
                                     "--max-concurrent-streams",
-                                    "7"});
+                                    "7",
+                                    "--max-connections-per-account",
+                                    "10000"});
   EXPECT_EQ(config.listen.ToString(), "[::1]:0");
   EXPECT_EQ(config.http_listen->ToString(), "127.0.0.1:0");
   EXPECT_TRUE(config.sandbox);
@@ -101,6 +104,7 @@ TEST(ServerConfigTest, FlagsSetEverything) {
   EXPECT_EQ(config.drain_timeout, milliseconds(1500));
   EXPECT_EQ(config.log_level, Level::kDebug);
   EXPECT_EQ(config.max_concurrent_streams, 7);
+  EXPECT_EQ(config.max_connections_per_account, 10'000);
 }
 
 TEST(ServerConfigTest, EnvironmentSetsWhatFlagsDoNot) {
@@ -197,6 +201,8 @@ TEST(ServerConfigTest, ValuesOutOfRangeAreRefused) {
       {"--drain-timeout", "soon"},
       {"--log-level", "loud"},
       {"--max-concurrent-streams", "0"},
+      {"--max-connections-per-account", "0"},
+      {"--max-connections-per-account", "10001"},
       {"--ehlo-name", "not a name"},
       {"--relays-file", "/nonexistent/relays.yaml"},
       {"--profiles-dir", "/nonexistent"}};

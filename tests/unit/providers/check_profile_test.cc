@@ -134,6 +134,21 @@ const Case kCases[] = {
        p.mutable_regions()->add_known("eu");
      },
      "host is not the host of regions.default_region"},
+    {"Connections", [](Profile& p) { p.mutable_sending_limits()->set_max_connections(10'001); },
+     "sending_limits.max_connections is not from 1 to 10000"},
+    {"MailsPerConnection",
+     [](Profile& p) { p.mutable_sending_limits()->set_max_mails_per_connection(1'000'001); },
+     "sending_limits.max_mails_per_connection is not from"},
+    {"Idle", [](Profile& p) { p.mutable_sending_limits()->set_max_idle_seconds(301); },
+     "sending_limits.max_idle_seconds is not from 1 to 300"},
+    {"Rate", [](Profile& p) { p.mutable_sending_limits()->set_max_mails_per_second(-1); },
+     "sending_limits.max_mails_per_second is not from"},
+    {"SwallowsWithoutAHost",
+     [](Profile& p) {
+       p.clear_host();
+       p.set_swallows_refused_chunk(true);
+     },
+     "swallows_refused_chunk is said of a server that is not known"},
 };
 
 INSTANTIATE_TEST_SUITE_P(CheckProfile, FaultTest, testing::ValuesIn(kCases),

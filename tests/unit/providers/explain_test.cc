@@ -12,6 +12,7 @@ using base::Cause;
 using base::ErrorClass;
 using base::Stage;
 using smtp::TlsPolicy;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
 
@@ -65,7 +66,7 @@ class ExplainTest : public testing::Test {
 // Nothing falls through.
 
 TEST_F(ExplainTest, EveryCauseAtEveryStageIsExplained) {
-  for (int cause = 0; cause <= static_cast<int>(Cause::kStopped); ++cause) {
+  for (int cause = 0; cause <= static_cast<int>(Cause::kHeldBack); ++cause) {
     for (const Stage stage : kStages) {
       for (const ErrorClass error_class : kClasses) {
         const std::string what =
@@ -129,7 +130,7 @@ TEST_F(ExplainTest, UncertainSaysWhoseTheMissingAnswerIs) {
 }
 
 TEST_F(ExplainTest, UncertainIsUncertainWhateverTheCause) {
-  for (int cause = 0; cause <= static_cast<int>(Cause::kStopped); ++cause) {
+  for (int cause = 0; cause <= static_cast<int>(Cause::kHeldBack); ++cause) {
     const Explained explained =
         Fail(Stage::kData, static_cast<Cause>(cause), ErrorClass::kUncertain);
     EXPECT_EQ(explained.reason, "DELIVERY_UNCERTAIN");
@@ -187,6 +188,7 @@ TEST_F(ExplainTest, CausesHaveTheirReasonAndFault) {
        Retryable::kFalse},
       {Cause::kGateClosed, Stage::kData, "LEDGER_UNAVAILABLE", Fault::kPlugin, Retryable::kTrue},
       {Cause::kStopped, Stage::kTcp, "SHUTTING_DOWN", Fault::kPlugin, Retryable::kTrue},
+      {Cause::kHeldBack, Stage::kTcp, "HELD_BACK", Fault::kPlugin, Retryable::kTrue},
   };
   for (const CauseCase& c : cases) {
     const Explained explained = Fail(c.stage, c.cause);
@@ -568,6 +570,28 @@ TEST_F(ExplainTest, ClosedGateSaysThatNothingWasSent) {
   const Explained explained = Fail(Stage::kData, Cause::kGateClosed);
   EXPECT_THAT(explained.message, HasSubstr("nothing was sent"));
   EXPECT_THAT(explained.what_to_do, HasSubstr("operator"));
+}
+
+TEST_F(ExplainTest, HeldBackSaysWhenToCallAgainAndWhatTheOperatorCanRaise) {
+  base::Error error =
+      base::Failed(Stage::kTcp, Cause::kHeldBack, ErrorClass::kTransient, "20 busy");
+  error.retry_after = milliseconds(2500);
+  const Explained explained = Explain(error, resolved_);
+  EXPECT_EQ(explained.retry_after, milliseconds(2500));
+  EXPECT_THAT(explained.message,
+              testing::AllOf(HasSubstr("smtp.example.com"), HasSubstr("(20 busy)"),
+                             HasSubstr("nothing was sent")));
+  EXPECT_THAT(explained.what_to_do,
+              testing::AllOf(HasSubstr("deadline"), HasSubstr("max_connections"),
+                             HasSubstr("max_mails_per_second")));
+}
+
+TEST_F(ExplainTest, HeldBackRestsASecondAtLeast) {
+  base::Error error = base::Failed(Stage::kTcp, Cause::kHeldBack, ErrorClass::kTransient);
+  for (const milliseconds retry_after : {milliseconds(-5), milliseconds(0), milliseconds(999)}) {
+    error.retry_after = retry_after;
+    EXPECT_EQ(Explain(error, resolved_).retry_after, seconds(1));
+  }
 }
 
 // Text and ids.

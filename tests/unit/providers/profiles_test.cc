@@ -144,6 +144,22 @@ TEST(ProfilesTest, WordsEndAsSentencesDo) {
   }
 }
 
+TEST(ProfilesTest, LimitsAreThoseTheProvidersDocument) {
+  const auto limits = [](const char* name) {
+    return Embedded().FindByName(name)->sending_limits();
+  };
+  EXPECT_EQ(limits("microsoft365").max_connections(), 3u);
+  EXPECT_EQ(limits("microsoft365").max_mails_per_second(), 0.5) << "30 a minute";
+  EXPECT_EQ(limits("postmark").max_connections(), 10u);
+  EXPECT_EQ(limits("sendgrid").max_mails_per_connection(), 5000u);
+}
+
+TEST(ProfilesTest, OnlyTheSandboxIsKnownToSwallowARefusedChunk) {
+  for (const auto& profile : Embedded().profiles()) {
+    EXPECT_EQ(profile->swallows_refused_chunk(), profile->id() == "sandbox") << profile->id();
+  }
+}
+
 // The settings users are told today: provider, server, port, TLS, username, password, domain.
 struct Row {
   const char* provider;

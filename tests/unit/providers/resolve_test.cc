@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 namespace sendstep::providers {
 namespace {
 
@@ -320,6 +324,63 @@ TEST_F(ResolveTest, SandboxTakesAnyLoginButNoHost) {
   EXPECT_EQ(Error(Run(), "host").reason, "SETTINGS_CONTRADICT");
   config_.tls = TlsChoice::kImplicit;
   EXPECT_EQ(Error(Run(), "tls").reason, "SETTINGS_CONTRADICT");
+}
+
+// Limits.
+
+TEST_F(ResolveTest, LimitsOfTheProfileStandOverTheServersOwn) {
+  context_.limits.max_connections = 8;
+  context_.limits.max_mails_per_connection = 9;
+  config_.provider = "microsoft365";
+  Login();
+  const smtp::SendingLimits limits = Run().settings.limits;
+  EXPECT_EQ(limits.max_connections, 3);
+  EXPECT_EQ(limits.max_mails_per_second, 0.5);
+  EXPECT_EQ(limits.max_mails_per_connection, 9) << "the profile says nothing of it";
+}
+
+TEST_F(ResolveTest, LimitsOfAServerNobodyKnowsAreTheServersOwn) {
+  context_.limits.max_connections = 8;
+  Server("mail.example.com");
+  const smtp::SendingLimits limits = Run().settings.limits;
+  EXPECT_EQ(limits.max_connections, 8);
+  EXPECT_EQ(limits.max_mails_per_second, 0);
+}
+
+TEST_F(ResolveTest, RefusedChunkIsSwallowedByTheSandboxAndByNoProviderThatIsNotKnownTo) {
+  config_.provider = "sandbox";
+  context_.sandbox = SandboxEndpoint{"127.0.0.1", 40025, "pem"};
+  EXPECT_TRUE(Run().settings.swallows_refused_chunk);
+  config_ = {};
+  Server("mail.example.com");
+  EXPECT_FALSE(Run().settings.swallows_refused_chunk);
+  config_.host.clear();
+  config_.provider = "gmail";
+  Login();
+  EXPECT_FALSE(Run().settings.swallows_refused_chunk);
+}
+
+TEST(ResolveLimitsTest, AGatewayInTheProvidersPlaceIsNotSaidToSwallowChunks) {
+  constexpr char kSwallows[] = R"txt(
+    id: "acme" title: "Acme" host: "smtp.acme.example" doc_url: "https://acme.example/smtp"
+    ports { number: 587 tls: TLS_FORM_STARTTLS } default_port: 587 auth_mechanisms: "PLAIN"
+    auth_optional: true username { help: "u" } password { help: "p" }
+    swallows_refused_chunk: true
+  )txt";
+  std::string folder = testing::TempDir() + "/resolve_test.XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  std::ofstream(folder + "/acme.textproto") << kSwallows;
+  const auto loaded = Registry::WithFolder(folder);
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const Registry& registry = *loaded;
+  SmtpConfig config;
+  config.provider = "acme";
+  EXPECT_TRUE(Resolve(config, registry, {}).settings.swallows_refused_chunk);
+  config.host = "SMTP.acme.example";
+  EXPECT_TRUE(Resolve(config, registry, {}).settings.swallows_refused_chunk);
+  config.host = "mail.internal.example";
+  EXPECT_FALSE(Resolve(config, registry, {}).settings.swallows_refused_chunk);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "providers/registry.h"
 #include "tests/unit/providers/sandbox/support.h"
 
 namespace sendstep::providers::sandbox {
@@ -380,6 +381,12 @@ TEST(ServerTest, IdleHandshakeIsClosed) {
   client.Send("EHLO c\r\nSTARTTLS\r\n");
   EXPECT_EQ(client.Codes(3), "220 250 220");
   EXPECT_TRUE(client.Closed());
+}
+
+TEST(ServerTest, OneAccountsConnectionsLeaveRoomForOthers) {
+  const Registry registry = Registry::Embedded();
+  const auto& limits = registry.FindByName("sandbox")->sending_limits();
+  EXPECT_LE(2 * limits.max_connections(), Options().max_sessions);
 }
 
 TEST(ServerTest, SessionsBeyondTheLimitAreTurnedAway) {

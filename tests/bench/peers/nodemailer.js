@@ -1,11 +1,15 @@
 // A Send Email server of nodemailer (pool of 16 connections) and @grpc/grpc-js: answers Execute of
 // the contract by sending the email. Prints "listening ADDRESS". Ends on SIGTERM.
 //
-//   node nodemailer.js PROTOS_FOLDER MODULES_FOLDER
+//   node nodemailer.js PROTOS_FOLDER MODULES_FOLDER [nodelay]
+//
+// nodemailer leaves Nagle's algorithm on, so that its small writes wait for delayed acknowledgements.
+// "nodelay" hands it sockets with TCP_NODELAY, which is better than what its users get.
 'use strict';
 
+const net = require('net');
 const path = require('path');
-const [protos, modules] = process.argv.slice(2);
+const [protos, modules, nodelay] = process.argv.slice(2);
 const load = (name) => require(path.join(modules, name));
 const grpc = load('@grpc/grpc-js');
 const protoLoader = load('@grpc/proto-loader');
@@ -17,6 +21,12 @@ const definition = protoLoader.loadSync('sendstep/v1/email_action.proto', {
   includeDirs: [protos], keepCase: true, enums: String, defaults: true,
 });
 const service = grpc.loadPackageDefinition(definition).sendstep.v1.EmailAction.service;
+
+function getSocket(options, done) {
+  const connection = net.connect({ host: options.host, port: options.port, noDelay: true });
+  connection.once('connect', () => done(null, { connection }));
+  connection.once('error', done);
+}
 
 const transports = new Map();  // account -> its pool
 
@@ -35,6 +45,7 @@ function transportOf(smtp) {
       secure: smtp.tls === 'TLS_MODE_IMPLICIT',
       ignoreTLS: plain,
       requireTLS: !plain,
+      ...(nodelay ? { getSocket } : {}),
       tls: { rejectUnauthorized: !smtp.insecure_skip_verify, ca: smtp.ca_pem || undefined },
     });
     transports.set(key, transport);

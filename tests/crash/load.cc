@@ -8,9 +8,6 @@
 // standard output: key, target, at and until (milliseconds since 1970), code, reason and text of
 // the status, what ExecuteResponse says, and whether it is final. An email is retried
 // for GIVE_UP seconds: "gave_up". DEADLINE: seconds of one call.
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -25,6 +22,7 @@
 
 #include "plugin/status_details.h"
 #include "protos/sendstep/v1/email_action.grpc.pb.h"
+#include "tests/support/engine.h"
 
 namespace {
 
@@ -36,33 +34,11 @@ using std::chrono::steady_clock;
 // However long RetryInfo asks for: tests are in a hurry.
 constexpr milliseconds kLongestPause{250};
 constexpr milliseconds kShortestPause{10};
-constexpr milliseconds kReconnect{20};
 
 int64_t NowMs() {
   return std::chrono::duration_cast<milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
-}
-
-std::string CodeName(grpc::StatusCode code) {
-  static constexpr const char* kNames[] = {"OK",
-                                           "CANCELLED",
-                                           "UNKNOWN",
-                                           "INVALID_ARGUMENT",
-                                           "DEADLINE_EXCEEDED",
-                                           "NOT_FOUND",
-                                           "ALREADY_EXISTS",
-                                           "PERMISSION_DENIED",
-                                           "RESOURCE_EXHAUSTED",
-                                           "FAILED_PRECONDITION",
-                                           "ABORTED",
-                                           "OUT_OF_RANGE",
-                                           "UNIMPLEMENTED",
-                                           "INTERNAL",
-                                           "UNAVAILABLE",
-                                           "DATA_LOSS",
-                                           "UNAUTHENTICATED"};
-  return kNames[code];
 }
 
 class Engine {
@@ -71,13 +47,7 @@ class Engine {
          const std::vector<std::string>& targets)
       : sink_port_(sink_port), give_up_(give_up), deadline_(deadline) {
     for (const std::string& target : targets) {
-      grpc::ChannelArguments arguments;
-      arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-      arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnect.count());
-      arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnect.count());
-      arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnect.count());
-      stubs_.push_back(v1::EmailAction::NewStub(
-          grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments)));
+      stubs_.push_back(v1::EmailAction::NewStub(sendstep::testing::ConnectTo(target)));
     }
   }
 
@@ -97,10 +67,7 @@ class Engine {
     v1::ExecuteRequest request;
     const std::string key = email.at("key");
     request.set_request_id(key);
-    v1::SmtpConfig& smtp = *request.mutable_config()->mutable_smtp();
-    smtp.set_host("127.0.0.1");
-    smtp.set_port(sink_port_);
-    smtp.set_tls(v1::TLS_MODE_OFF);
+    *request.mutable_config()->mutable_smtp() = sendstep::testing::SmtpAt("127.0.0.1", sink_port_);
     request.mutable_email()->mutable_from()->set_email("engine@crash.example");
     for (const std::string address : email.at("to")) {
       request.mutable_email()->add_to()->set_email(address);
@@ -136,7 +103,7 @@ class Engine {
     json line = {{"key", request.request_id()}, {"target", target}, {"at", NowMs()}};
     const grpc::Status status = stubs_[target]->Execute(&context, request, &response);
     line["until"] = NowMs();
-    line["code"] = CodeName(status.error_code());
+    line["code"] = sendstep::testing::CodeName(status.error_code());
     const auto details = sendstep::plugin::ParseDetails(status);
     line["final"] = Final(status, details.has_value(), request.resend_on_uncertain());
     if (status.ok()) {
@@ -153,7 +120,7 @@ class Engine {
     if (details && details->metadata.contains("message_id")) {
       line["message_id"] = details->metadata.at("message_id");
     }
-    pause = details && details->retry_after ? *details->retry_after : kReconnect;
+    pause = details && details->retry_after ? *details->retry_after : sendstep::testing::kReconnect;
     pause = std::clamp(pause, kShortestPause, kLongestPause);
     return line;
   }

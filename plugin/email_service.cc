@@ -239,14 +239,15 @@ asio::awaitable<grpc::Status> ExecuteOnce(const Dependencies& deps, base::Deadli
 }
 
 asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadline deadline,
-                                         const v1::ExecuteRequest& request,
+                                         v1::ExecuteRequest& request,
                                          v1::ExecuteResponse& response) {
   RequestRecord record("Execute", request.context(), request.request_id(), deps.metrics);
   if (deadline.Passed()) {
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  Checked<SendCommand> command = MapExecute(request, CatalogOf(deps), deps.request_id_required);
+  Checked<SendCommand> command =
+      MapExecute(std::move(request), CatalogOf(deps), deps.request_id_required);
   if (!command.ok()) {
     record.Refused(command.findings);
     co_return FindingsStatus(command.findings);
@@ -275,14 +276,14 @@ void AddAcceptedSteps(const Account& account, bool all, v1::TestSendResponse& re
 }
 
 asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadline deadline,
-                                          const v1::TestSendRequest& request,
+                                          v1::TestSendRequest& request,
                                           v1::TestSendResponse& response) {
   RequestRecord record("TestSend", request.context(), request.request_id(), deps.metrics);
   if (deadline.Passed()) {
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  const Checked<SendCommand> command = MapTestSend(request, CatalogOf(deps));
+  const Checked<SendCommand> command = MapTestSend(std::move(request), CatalogOf(deps));
   if (!command.ok()) {
     record.Refused(command.findings);
     co_return FindingsStatus(command.findings);
@@ -320,14 +321,14 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
 }
 
 asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadline deadline,
-                                          const v1::ValidateConfigRequest& request,
+                                          v1::ValidateConfigRequest& request,
                                           v1::ValidateConfigResponse& response) {
   RequestRecord record("ValidateConfig", request.context(), "", deps.metrics);
   if (deadline.Passed()) {
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  const Checked<ValidateCommand> command = MapValidate(request, CatalogOf(deps));
+  const Checked<ValidateCommand> command = MapValidate(std::move(request), CatalogOf(deps));
   const ValidateCommand& value = command.value;
   for (const Finding& finding : command.findings)
     *response.add_diagnostics() = ToDiagnostic(finding);
@@ -436,7 +437,11 @@ asio::awaitable<grpc::Status> RunList(const Dependencies& deps,
 }  // namespace
 
 EmailService::EmailService(Dependencies dependencies)
-    : deps_(std::move(dependencies)), description_(plugin::Describe(CatalogOf(deps_))) {}
+    : deps_(std::move(dependencies)), description_(plugin::Describe(CatalogOf(deps_))) {
+  SetMessageAllocatorFor_ValidateConfig(&validate_messages_);
+  SetMessageAllocatorFor_Execute(&execute_messages_);
+  SetMessageAllocatorFor_TestSend(&test_messages_);
+}
 
 grpc::ServerUnaryReactor* EmailService::Describe(grpc::CallbackServerContext* context,
                                                  const v1::DescribeRequest* /*request*/,
@@ -448,37 +453,40 @@ grpc::ServerUnaryReactor* EmailService::Describe(grpc::CallbackServerContext* co
 }
 
 grpc::ServerUnaryReactor* EmailService::ValidateConfig(grpc::CallbackServerContext* context,
-                                                       const v1::ValidateConfigRequest* request,
+                                                       const v1::ValidateConfigRequest* /*request*/,
                                                        v1::ValidateConfigResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
+  v1::ValidateConfigRequest& request = ValidateMessages::RequestOf(*context);
   return RpcCall::Start(
       deps_.executor, *deps_.open_calls,
-      [this, deadline, request, response] {
-        return RunValidate(deps_, deadline, *request, *response);
+      [this, deadline, &request, response] {
+        return RunValidate(deps_, deadline, request, *response);
       },
       InternalError);
 }
 
 grpc::ServerUnaryReactor* EmailService::Execute(grpc::CallbackServerContext* context,
-                                                const v1::ExecuteRequest* request,
+                                                const v1::ExecuteRequest* /*request*/,
                                                 v1::ExecuteResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
+  v1::ExecuteRequest& request = ExecuteMessages::RequestOf(*context);
   return RpcCall::Start(
       deps_.executor, *deps_.open_calls,
-      [this, deadline, request, response] {
-        return RunExecute(deps_, deadline, *request, *response);
+      [this, deadline, &request, response] {
+        return RunExecute(deps_, deadline, request, *response);
       },
       InternalError);
 }
 
 grpc::ServerUnaryReactor* EmailService::TestSend(grpc::CallbackServerContext* context,
-                                                 const v1::TestSendRequest* request,
+                                                 const v1::TestSendRequest* /*request*/,
                                                  v1::TestSendResponse* response) {
   const base::Deadline deadline = WorkDeadline(*context);
+  v1::TestSendRequest& request = TestMessages::RequestOf(*context);
   return RpcCall::Start(
       deps_.executor, *deps_.open_calls,
-      [this, deadline, request, response] {
-        return RunTestSend(deps_, deadline, *request, *response);
+      [this, deadline, &request, response] {
+        return RunTestSend(deps_, deadline, request, *response);
       },
       InternalError);
 }

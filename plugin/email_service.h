@@ -12,6 +12,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
 
+#include "plugin/call_messages.h"
 #include "plugin/executions.h"
 #include "plugin/ledger/store.h"
 #include "plugin/metrics.h"
@@ -67,7 +68,14 @@ class EmailService final : public v1::EmailAction::CallbackService {
                                            v1::ListExecutionsResponse* response) override;
 
  private:
+  using ValidateMessages = CallMessages<v1::ValidateConfigRequest, v1::ValidateConfigResponse>;
+  using ExecuteMessages = CallMessages<v1::ExecuteRequest, v1::ExecuteResponse>;
+  using TestMessages = CallMessages<v1::TestSendRequest, v1::TestSendResponse>;
+
   Dependencies deps_;
+  ValidateMessages::Allocator validate_messages_;
+  ExecuteMessages::Allocator execute_messages_;
+  TestMessages::Allocator test_messages_;
   const v1::DescribeResponse description_;
 };
 

@@ -14,6 +14,7 @@
 
 #include "plugin/call_messages.h"
 #include "plugin/executions.h"
+#include "plugin/in_flight.h"
 #include "plugin/ledger/store.h"
 #include "plugin/metrics.h"
 #include "plugin/relays.h"
@@ -35,7 +36,8 @@ struct Dependencies {
   ledger::Store* ledger = nullptr;  // null: none, and `executions` too
   Executions* executions = nullptr;
   bool request_id_required = false;
-  std::chrono::seconds reply_wait{600};    // for the answer to the end of a message, with a ledger
+  std::chrono::seconds reply_wait{600};  // for the answer to the end of a message, with a ledger
+  InFlight* in_flight = nullptr;
   std::atomic<int>* open_calls = nullptr;  // those that gRPC is not through with
   std::string ehlo_name;                   // the operator's; empty: none
   base::Secret key;                        // of Message-IDs and fingerprints; 32 bytes

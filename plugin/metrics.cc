@@ -57,6 +57,8 @@ Values Reasons() {
   return Values(std::move(names));
 }
 
+Values InFlightLimitNames() { return Values({"calls", "bytes"}); }
+
 Values Stages() {
   return Values({"config", "dns", "tcp", "tls", "ehlo", "auth", "mail_from", "rcpt_to", "data"});
 }
@@ -93,6 +95,9 @@ struct Metrics::Series {
   std::vector<Histogram*> stage_seconds;
   std::array<Counter*, kReplyClasses.size()> replies = {};
   Counter* bytes_sent = nullptr;
+  Gauge* request_bytes = nullptr;
+  Values limits = InFlightLimitNames();
+  std::vector<Counter*> overloads;
   Family<Counter>* requests = nullptr;
   std::vector<std::atomic<Counter*>> requests_made;
 };
@@ -133,6 +138,18 @@ Metrics::Series::Series() : requests_made(methods.size() * outcomes.size() * rea
                     .Help("Bytes of messages that a provider accepted.")
                     .Register(registry)
                     .Add({});
+  request_bytes = &prometheus::BuildGauge()
+                       .Name("sendstep_request_bytes_in_flight")
+                       .Help("Bytes of the requests that are worked on.")
+                       .Register(registry)
+                       .Add({});
+  auto& overload_family = prometheus::BuildCounter()
+                              .Name("sendstep_overload_refusals_total")
+                              .Help("Calls refused because too much was in flight, by limit.")
+                              .Register(registry);
+  for (size_t i = 0; i < limits.size(); ++i) {
+    overloads.push_back(&overload_family.Add({{"limit", limits[i]}}));
+  }
   prometheus::BuildGauge()
       .Name("sendstep_build_info")
       .Help("Always 1; the version is the label.")
@@ -185,6 +202,14 @@ void Metrics::ReplyReceived(int code) {
 
 void Metrics::BytesSent(uint64_t bytes) {
   series_->bytes_sent->Increment(static_cast<double>(bytes));
+}
+
+void Metrics::RequestBytesHeld(int64_t bytes) {
+  series_->request_bytes->Increment(static_cast<double>(bytes));
+}
+
+void Metrics::Overloaded(std::string_view limit) {
+  series_->overloads[series_->limits.Index(limit)]->Increment();
 }
 
 int Metrics::InFlight() const { return series_->in_flight; }

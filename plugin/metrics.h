@@ -39,6 +39,10 @@ class Metrics {
   void ReplyReceived(int code);
   // Bytes of messages that a provider accepted.
   void BytesSent(uint64_t bytes);
+  // Bytes of requests that are worked on from now on; negative: no longer.
+  void RequestBytesHeld(int64_t bytes);
+  // A call refused because it would go beyond `limit`: "calls" or "bytes".
+  void Overloaded(std::string_view limit);
 
   // Requests started and not finished.
   int InFlight() const;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "plugin/in_flight.h"
 #include "plugin/logging.h"
 
 namespace sendstep::plugin {
@@ -60,6 +61,7 @@ struct ServerConfig {
   std::filesystem::path sandbox_maildir;  // never empty when `sandbox`
   int threads = 1;
   int max_concurrent_streams = 1000;  // of one connection
+  InFlightLimits in_flight;
   std::chrono::milliseconds drain_timeout{25'000};
   Level log_level = Level::kInfo;
 };

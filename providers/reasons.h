@@ -73,6 +73,7 @@ inline constexpr auto kReasons = std::to_array<std::string_view>({
     "LEDGER_UNAVAILABLE",
     "EXECUTION_NOT_FOUND",
     "NOT_UNCERTAIN",
+    "OVERLOADED",
     "WARNING",
 });
 

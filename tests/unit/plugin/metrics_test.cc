@@ -88,6 +88,21 @@ TEST(MetricsTest, SentBytesAdd) {
   EXPECT_THAT(metrics.Render(), HasSubstr("sendstep_message_sent_bytes_total 1024\n"));
 }
 
+TEST(MetricsTest, RequestBytesRiseAndFall) {
+  Metrics metrics;
+  metrics.RequestBytesHeld(1000);
+  metrics.RequestBytesHeld(-400);
+  EXPECT_THAT(metrics.Render(), HasSubstr("sendstep_request_bytes_in_flight 600\n"));
+}
+
+TEST(MetricsTest, OverloadIsCountedByLimitFromZeroOn) {
+  Metrics metrics;
+  metrics.Overloaded("bytes");
+  const std::string text = metrics.Render();
+  EXPECT_THAT(text, HasSubstr("sendstep_overload_refusals_total{limit=\"bytes\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_overload_refusals_total{limit=\"calls\"} 0\n"));
+}
+
 TEST(MetricsTest, FamiliesAreDescribedOnce) {
   const std::string text = Metrics().Render();
   EXPECT_EQ(CountOf(text, "# TYPE sendstep_requests_in_flight gauge\n"), 1);

@@ -66,6 +66,8 @@ TEST(ServerConfigTest, NothingGivenMeansLoopbackAndNoSandbox) {
   EXPECT_EQ(config.drain_timeout, milliseconds(25'000));
   EXPECT_GE(config.threads, 1);
   EXPECT_EQ(config.log_level, Level::kInfo);
+  EXPECT_EQ(config.in_flight.calls, 10'000u);
+  EXPECT_EQ(config.in_flight.bytes, size_t{1} << 30);
 }
 
 TEST(ServerConfigTest, FlagsSetEverything) {
@@ -89,7 +91,11 @@ TEST(ServerConfigTest, FlagsSetEverything) {
                                     "--log-level",
                                     "debug",
                                     "--max-concurrent-streams",
-                                    "7"});
+                                    "7",
+                                    "--max-in-flight",
+                                    "50",
+                                    "--max-in-flight-bytes",
+                                    "256MiB"});
   EXPECT_EQ(config.listen.ToString(), "[::1]:0");
   EXPECT_EQ(config.http_listen->ToString(), "127.0.0.1:0");
   EXPECT_TRUE(config.sandbox);
@@ -101,6 +107,8 @@ TEST(ServerConfigTest, FlagsSetEverything) {
   EXPECT_EQ(config.drain_timeout, milliseconds(1500));
   EXPECT_EQ(config.log_level, Level::kDebug);
   EXPECT_EQ(config.max_concurrent_streams, 7);
+  EXPECT_EQ(config.in_flight.calls, 50u);
+  EXPECT_EQ(config.in_flight.bytes, size_t{256} << 20);
 }
 
 TEST(ServerConfigTest, EnvironmentSetsWhatFlagsDoNot) {
@@ -197,6 +205,10 @@ TEST(ServerConfigTest, ValuesOutOfRangeAreRefused) {
       {"--drain-timeout", "soon"},
       {"--log-level", "loud"},
       {"--max-concurrent-streams", "0"},
+      {"--max-in-flight", "0"},
+      {"--max-in-flight-bytes", "63KiB"},
+      {"--max-in-flight-bytes", "1025GiB"},
+      {"--max-in-flight-bytes", "1GB"},
       {"--ehlo-name", "not a name"},
       {"--relays-file", "/nonexistent/relays.yaml"},
       {"--profiles-dir", "/nonexistent"}};

@@ -62,7 +62,7 @@ v1::ProviderInfo ToProviderInfo(const providers::Profile& profile) {
 
 }  // namespace
 
-v1::DescribeResponse Describe(const AccountCatalog& catalog) {
+v1::DescribeResponse Describe(const AccountCatalog& catalog, const InFlightLimits& in_flight) {
   v1::DescribeResponse out;
   out.set_name("sendstep");
   out.set_version(SENDSTEP_VERSION);
@@ -73,11 +73,14 @@ v1::DescribeResponse Describe(const AccountCatalog& catalog) {
 
   v1::Limits& limits = *out.mutable_limits();
   limits.set_max_recipients(kMaxRecipients);
-  limits.set_max_request_bytes(kMaxRequestBytes);
+  limits.set_max_request_bytes(std::min(kMaxRequestBytes, in_flight.bytes));
   limits.set_max_message_bytes(kMaxEmailBytes);
   limits.set_max_attachments(kMaxAttachments);
   limits.set_max_headers(kMaxHeaders);
   *limits.mutable_default_deadline() = TimeUtil::SecondsToDuration(kDefaultDeadline.count());
+
+  limits.set_max_in_flight(in_flight.calls);
+  limits.set_max_in_flight_bytes(in_flight.bytes);
 
   for (const std::string& name : catalog.relays->Names()) out.add_relays(name);
   out.set_default_relay(catalog.relays->default_relay());

@@ -140,7 +140,7 @@ void MapThread(const v1::Email& email, mime::Message& out, Findings& findings) {
   }
 }
 
-void MapAttachments(const v1::Email& email, mime::Message& out, Findings& findings) {
+void MapAttachments(v1::Email& email, mime::Message& out, Findings& findings) {
   if (email.attachments_size() > static_cast<int>(kMaxAttachments)) {
     findings.Wrong("email.attachments", "LIMIT_EXCEEDED",
                    absl::StrCat("More than ", kMaxAttachments, " attachments."));
@@ -148,7 +148,7 @@ void MapAttachments(const v1::Email& email, mime::Message& out, Findings& findin
   }
   std::set<std::string> content_ids;
   for (int i = 0; i < email.attachments_size(); ++i) {
-    const v1::Attachment& in = email.attachments(i);
+    v1::Attachment& in = *email.mutable_attachments(i);
     const auto field = [i](std::string_view member) { return Indexed("attachments", i, member); };
     if (findings.CheckLine(field("filename"), in.filename()) &&
         in.filename().find_first_of("/\\") != std::string::npos) {
@@ -170,7 +170,8 @@ void MapAttachments(const v1::Email& email, mime::Message& out, Findings& findin
                        "Another attachment has this content id.");
       }
     }
-    out.attachments.push_back({in.filename(), in.content_type(), in.content(), std::string(id)});
+    out.attachments.push_back(
+        {in.filename(), in.content_type(), std::move(*in.mutable_content()), std::string(id)});
   }
 }
 
@@ -259,7 +260,7 @@ Checked<base::Address> MapEnvelopeSender(const v1::Email& email, const base::Add
   return result;
 }
 
-Checked<mime::Message> MapContent(const v1::Email& email) {
+Checked<mime::Message> MapContent(v1::Email& email) {
   Findings findings;
   Checked<mime::Message> result;
   mime::Message& out = result.value;
@@ -272,8 +273,8 @@ Checked<mime::Message> MapContent(const v1::Email& email) {
   }
   CheckBody("email.html", email.html(), findings);
   CheckBody("email.text", email.text(), findings);
-  out.html = email.html();
-  out.text = email.text();
+  out.html = std::move(*email.mutable_html());
+  out.text = std::move(*email.mutable_text());
   MapReplyTo(email, out, findings);
   MapAttachments(email, out, findings);
   MapHeaders(email, out, findings);

@@ -24,7 +24,8 @@ Checked<MappedRecipients> MapRecipients(const v1::Email& email);
 Checked<base::Address> MapEnvelopeSender(const v1::Email& email, const base::Address& from);
 
 // Subject, bodies, attachments, headers and thread. `from`, `to` and `cc` are left to the caller.
-Checked<mime::Message> MapContent(const v1::Email& email);
+// Bodies and attachments are taken out of `email`, not copied.
+Checked<mime::Message> MapContent(v1::Email& email);
 
 // Limits of the provider that are known: recipients of one email. `count` of them are asked for.
 void CheckProviderLimits(const providers::Profile* profile, size_t count,

@@ -22,6 +22,7 @@
 #include "plugin/send_email.h"
 #include "plugin/status_details.h"
 #include "plugin/timeline.h"
+#include "plugin/units.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -179,7 +180,8 @@ asio::awaitable<void> Send(const Dependencies& deps, const SendCommand& command,
   sending.message_id = MakeMessageId(deps.key, space, kTenant, command.request_id,
                                      command.message.from.address.domain());
   record.Add("message_id", sending.message_id);
-  const smtp::SendOptions options{command.all_or_nothing, nullptr};
+  smtp::SendOptions options{command.all_or_nothing, nullptr};
+  options.own_connection = space == kTest;  // a test shows the whole way
   sending.result = co_await SendEmail(command, command.envelope, options, sending.message_id,
                                       deadline, *deps.mailer, sending.timeline);
   if (!sending.result) co_return;
@@ -211,9 +213,10 @@ ledger::Key KeyOf(const std::string& request_id) {
 
 // At most once.
 asio::awaitable<grpc::Status> ExecuteOnce(const Dependencies& deps, base::Deadline deadline,
-                                          Checked<SendCommand> command, RequestRecord& record,
-                                          v1::ExecuteResponse& response) {
+                                          Checked<SendCommand> command, InFlight::Room room,
+                                          RequestRecord& record, v1::ExecuteResponse& response) {
   const auto request = std::make_shared<ExecutionRequest>();
+  request->room = std::move(room);
   request->command = std::move(command.value);
   request->command.account.resolved.settings.timeouts.data_done = deps.reply_wait;
   request->key = KeyOf(request->command.request_id);
@@ -239,20 +242,22 @@ asio::awaitable<grpc::Status> ExecuteOnce(const Dependencies& deps, base::Deadli
 }
 
 asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadline deadline,
-                                         const v1::ExecuteRequest& request,
-                                         v1::ExecuteResponse& response) {
+                                         v1::ExecuteRequest& request, v1::ExecuteResponse& response,
+                                         InFlight::Room room) {
   RequestRecord record("Execute", request.context(), request.request_id(), deps.metrics);
   if (deadline.Passed()) {
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  Checked<SendCommand> command = MapExecute(request, CatalogOf(deps), deps.request_id_required);
+  Checked<SendCommand> command =
+      MapExecute(std::move(request), CatalogOf(deps), deps.request_id_required);
   if (!command.ok()) {
     record.Refused(command.findings);
     co_return FindingsStatus(command.findings);
   }
   if (deps.executions != nullptr && !command.value.request_id.empty()) {
-    co_return co_await ExecuteOnce(deps, deadline, std::move(command), record, response);
+    co_return co_await ExecuteOnce(deps, deadline, std::move(command), std::move(room), record,
+                                   response);
   }
   Sending sending = NewSending(deps, /*keep_transcript=*/false);
   co_await Send(deps, command.value, kExecute, deadline, record, sending);
@@ -275,14 +280,14 @@ void AddAcceptedSteps(const Account& account, bool all, v1::TestSendResponse& re
 }
 
 asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadline deadline,
-                                          const v1::TestSendRequest& request,
-                                          v1::TestSendResponse& response) {
+                                          v1::TestSendRequest& request,
+                                          v1::TestSendResponse& response, InFlight::Room /*room*/) {
   RequestRecord record("TestSend", request.context(), request.request_id(), deps.metrics);
   if (deadline.Passed()) {
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  const Checked<SendCommand> command = MapTestSend(request, CatalogOf(deps));
+  const Checked<SendCommand> command = MapTestSend(std::move(request), CatalogOf(deps));
   if (!command.ok()) {
     record.Refused(command.findings);
     co_return FindingsStatus(command.findings);
@@ -320,14 +325,15 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
 }
 
 asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadline deadline,
-                                          const v1::ValidateConfigRequest& request,
-                                          v1::ValidateConfigResponse& response) {
+                                          v1::ValidateConfigRequest& request,
+                                          v1::ValidateConfigResponse& response,
+                                          InFlight::Room /*room*/) {
   RequestRecord record("ValidateConfig", request.context(), "", deps.metrics);
   if (deadline.Passed()) {
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  const Checked<ValidateCommand> command = MapValidate(request, CatalogOf(deps));
+  const Checked<ValidateCommand> command = MapValidate(std::move(request), CatalogOf(deps));
   const ValidateCommand& value = command.value;
   for (const Finding& finding : command.findings)
     *response.add_diagnostics() = ToDiagnostic(finding);
@@ -433,10 +439,69 @@ asio::awaitable<grpc::Status> RunList(const Dependencies& deps,
   co_return grpc::Status::OK;
 }
 
+grpc::Status NoRoom(InFlight::Limit limit, const InFlightLimits& limits, size_t bytes) {
+  if (limit == InFlight::Limit::kCalls) {
+    return OverloadedStatus(absl::StrCat("The server works on ", limits.calls,
+                                         " calls at once (--max-in-flight); nothing was sent."));
+  }
+  return OverloadedStatus(absl::StrCat("The server has no room for a request of ", bytes,
+                                       " bytes now: it works on ", SizeText(limits.bytes),
+                                       " at once (--max-in-flight-bytes); nothing was sent."));
+}
+
+// Never finds room, however often it comes.
+std::vector<Finding> NeverRoom(const InFlightLimits& limits, size_t bytes) {
+  return {{providers::Severity::kError,
+           "email",
+           "LIMIT_EXCEEDED",
+           absl::StrCat("The request has ", bytes, " bytes; this server works on ",
+                        SizeText(limits.bytes), " at once (--max-in-flight-bytes)."),
+           {},
+           {}}};
+}
+
+// What a method does with an email or settings: `request` may be taken apart; the room is given
+// back when the frame ends, unless something else keeps it.
+template <class Request, class Response>
+using Body = asio::awaitable<grpc::Status> (*)(const Dependencies&, base::Deadline, Request&,
+                                               Response&, InFlight::Room);
+
+// Begins it where there is room, else answers at once.
+template <class Request, class Response>
+grpc::ServerUnaryReactor* Work(const Dependencies& deps, std::string method,
+                               grpc::CallbackServerContext* context, Request& request,
+                               const std::string& request_id, Response* response,
+                               Body<Request, Response> body) {
+  const base::Deadline deadline = WorkDeadline(*context);
+  const size_t bytes = request.ByteSizeLong();
+  const InFlightLimits& limits = deps.in_flight->limits();
+  if (bytes > limits.bytes) {
+    RequestRecord record(std::move(method), request.context(), request_id, deps.metrics);
+    const std::vector<Finding> findings = NeverRoom(limits, bytes);
+    record.Refused(findings);
+    return Answer(context, FindingsStatus(findings));
+  }
+  InFlight::Entry entry = deps.in_flight->Enter(bytes);
+  if (!entry.room) {
+    RequestRecord record(std::move(method), request.context(), request_id, deps.metrics);
+    record.Refused("OVERLOADED");
+    return Answer(context, NoRoom(entry.limit, limits, bytes));
+  }
+  auto work = [&deps, deadline, &request, response, body, room = std::move(entry.room)] {
+    return body(deps, deadline, request, *response, room);
+  };
+  return RpcCall::Start(deps.executor, *deps.open_calls, std::move(work), InternalError);
+}
+
 }  // namespace
 
 EmailService::EmailService(Dependencies dependencies)
-    : deps_(std::move(dependencies)), description_(plugin::Describe(CatalogOf(deps_))) {}
+    : deps_(std::move(dependencies)),
+      description_(plugin::Describe(CatalogOf(deps_), deps_.in_flight->limits())) {
+  SetMessageAllocatorFor_ValidateConfig(&validate_messages_);
+  SetMessageAllocatorFor_Execute(&execute_messages_);
+  SetMessageAllocatorFor_TestSend(&test_messages_);
+}
 
 grpc::ServerUnaryReactor* EmailService::Describe(grpc::CallbackServerContext* context,
                                                  const v1::DescribeRequest* /*request*/,
@@ -448,39 +513,24 @@ grpc::ServerUnaryReactor* EmailService::Describe(grpc::CallbackServerContext* co
 }
 
 grpc::ServerUnaryReactor* EmailService::ValidateConfig(grpc::CallbackServerContext* context,
-                                                       const v1::ValidateConfigRequest* request,
+                                                       const v1::ValidateConfigRequest*,
                                                        v1::ValidateConfigResponse* response) {
-  const base::Deadline deadline = WorkDeadline(*context);
-  return RpcCall::Start(
-      deps_.executor, *deps_.open_calls,
-      [this, deadline, request, response] {
-        return RunValidate(deps_, deadline, *request, *response);
-      },
-      InternalError);
+  return Work(deps_, "ValidateConfig", context, ValidateMessages::RequestOf(*context), "", response,
+              RunValidate);
 }
 
 grpc::ServerUnaryReactor* EmailService::Execute(grpc::CallbackServerContext* context,
                                                 const v1::ExecuteRequest* request,
                                                 v1::ExecuteResponse* response) {
-  const base::Deadline deadline = WorkDeadline(*context);
-  return RpcCall::Start(
-      deps_.executor, *deps_.open_calls,
-      [this, deadline, request, response] {
-        return RunExecute(deps_, deadline, *request, *response);
-      },
-      InternalError);
+  return Work(deps_, "Execute", context, ExecuteMessages::RequestOf(*context),
+              request->request_id(), response, RunExecute);
 }
 
 grpc::ServerUnaryReactor* EmailService::TestSend(grpc::CallbackServerContext* context,
                                                  const v1::TestSendRequest* request,
                                                  v1::TestSendResponse* response) {
-  const base::Deadline deadline = WorkDeadline(*context);
-  return RpcCall::Start(
-      deps_.executor, *deps_.open_calls,
-      [this, deadline, request, response] {
-        return RunTestSend(deps_, deadline, *request, *response);
-      },
-      InternalError);
+  return Work(deps_, "TestSend", context, TestMessages::RequestOf(*context), request->request_id(),
+              response, RunTestSend);
 }
 
 grpc::ServerUnaryReactor* EmailService::GetExecution(grpc::CallbackServerContext* /*context*/,

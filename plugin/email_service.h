@@ -12,7 +12,9 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
 
+#include "plugin/call_messages.h"
 #include "plugin/executions.h"
+#include "plugin/in_flight.h"
 #include "plugin/ledger/store.h"
 #include "plugin/metrics.h"
 #include "plugin/relays.h"
@@ -34,7 +36,8 @@ struct Dependencies {
   ledger::Store* ledger = nullptr;  // null: none, and `executions` too
   Executions* executions = nullptr;
   bool request_id_required = false;
-  std::chrono::seconds reply_wait{600};    // for the answer to the end of a message, with a ledger
+  std::chrono::seconds reply_wait{600};  // for the answer to the end of a message, with a ledger
+  InFlight* in_flight = nullptr;
   std::atomic<int>* open_calls = nullptr;  // those that gRPC is not through with
   std::string ehlo_name;                   // the operator's; empty: none
   smtp::SendingLimits limits;              // of accounts whose relay and profile say none
@@ -68,7 +71,14 @@ class EmailService final : public v1::EmailAction::CallbackService {
                                            v1::ListExecutionsResponse* response) override;
 
  private:
+  using ValidateMessages = CallMessages<v1::ValidateConfigRequest, v1::ValidateConfigResponse>;
+  using ExecuteMessages = CallMessages<v1::ExecuteRequest, v1::ExecuteResponse>;
+  using TestMessages = CallMessages<v1::TestSendRequest, v1::TestSendResponse>;
+
   Dependencies deps_;
+  ValidateMessages::Allocator validate_messages_;
+  ExecuteMessages::Allocator execute_messages_;
+  TestMessages::Allocator test_messages_;
   const v1::DescribeResponse description_;
 };
 

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "plugin/command.h"
+#include "plugin/in_flight.h"
 #include "plugin/ledger/execution.h"
 #include "plugin/ledger/store.h"
 #include "plugin/metrics.h"
@@ -39,6 +40,7 @@ struct ExecutionRequest {
   SendCommand command;
   std::string fingerprint;
   std::string message_id;
+  InFlight::Room room;  // while an attempt may need the command; may be null
 };
 
 // What a call comes to.

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <vector>
 
 #include "protos/sendstep/v1/email_action.pb.h"
@@ -57,6 +58,8 @@ Values Reasons() {
   return Values(std::move(names));
 }
 
+Values InFlightLimitNames() { return Values({"calls", "bytes"}); }
+
 Values Stages() {
   return Values({"config", "dns", "tcp", "tls", "ehlo", "auth", "mail_from", "rcpt_to", "data"});
 }
@@ -88,7 +91,6 @@ struct Metrics::Series {
   Values outcomes = Values({kOutcomes.begin(), kOutcomes.end()});
   Values reasons = Reasons();
   Values stages = Stages();
-  Values connection_ends = Values({kConnectionEnds.begin(), kConnectionEnds.end()});
 
   std::atomic<int> in_flight = 0;
   std::vector<Gauge*> in_flight_by_method;
@@ -100,10 +102,15 @@ struct Metrics::Series {
   Gauge* sends_waiting = nullptr;
   Counter* connections_opened = nullptr;
   Counter* connections_reused = nullptr;
-  std::vector<Counter*> connections_closed;
+  std::vector<Counter*> connections_closed;  // as net::kConnectionEnds
   Counter* tls_resumed = nullptr;
   Counter* sends_held_back = nullptr;
   Counter* slowdowns = nullptr;
+  std::mutex pool_mutex;
+  net::PoolStats last_pool;
+  Gauge* request_bytes = nullptr;
+  Values limits = InFlightLimitNames();
+  std::vector<Counter*> overloads;
   Family<Counter>* requests = nullptr;
   std::vector<std::atomic<Counter*>> requests_made;
 };
@@ -142,6 +149,18 @@ Metrics::Series::Series() : requests_made(methods.size() * outcomes.size() * rea
   bytes_sent =
       Count("sendstep_message_sent_bytes_total", "Bytes of messages that a provider accepted.");
   AddConnections();
+  request_bytes = &prometheus::BuildGauge()
+                       .Name("sendstep_request_bytes_in_flight")
+                       .Help("Bytes of the requests that are worked on.")
+                       .Register(registry)
+                       .Add({});
+  auto& overload_family = prometheus::BuildCounter()
+                              .Name("sendstep_overload_refusals_total")
+                              .Help("Calls refused because too much was in flight, by limit.")
+                              .Register(registry);
+  for (size_t i = 0; i < limits.size(); ++i) {
+    overloads.push_back(&overload_family.Add({{"limit", limits[i]}}));
+  }
   prometheus::BuildGauge()
       .Name("sendstep_build_info")
       .Help("Always 1; the version is the label.")
@@ -174,8 +193,8 @@ void Metrics::Series::AddConnections() {
                      .Name("sendstep_smtp_connections_closed_total")
                      .Help("Connections that ended, by why.")
                      .Register(registry);
-  for (size_t i = 0; i < connection_ends.size(); ++i) {
-    connections_closed.push_back(&closed.Add({{"why", connection_ends[i]}}));
+  for (const std::string_view why : net::kConnectionEnds) {
+    connections_closed.push_back(&closed.Add({{"why", std::string(why)}}));
   }
   tls_resumed =
       Count("sendstep_smtp_tls_resumed_total", "TLS handshakes that resumed an earlier session.");
@@ -231,26 +250,34 @@ void Metrics::BytesSent(uint64_t bytes) {
   series_->bytes_sent->Increment(static_cast<double>(bytes));
 }
 
-void Metrics::SetConnections(int busy, int idle, int connecting, int waiting) {
-  series_->connections[0]->Set(busy);
-  series_->connections[1]->Set(idle);
-  series_->connections[2]->Set(connecting);
-  series_->sends_waiting->Set(waiting);
+void Metrics::SetPool(const net::PoolStats& pool) {
+  const std::lock_guard lock(series_->pool_mutex);
+  series_->connections[0]->Set(pool.busy);
+  series_->connections[1]->Set(pool.idle);
+  series_->connections[2]->Set(pool.connecting);
+  series_->sends_waiting->Set(pool.waiting);
+  const net::PoolStats& last = series_->last_pool;
+  const auto count = [](Counter* counter, uint64_t now, uint64_t before) {
+    if (now > before) counter->Increment(static_cast<double>(now - before));
+  };
+  count(series_->connections_opened, pool.opened, last.opened);
+  count(series_->connections_reused, pool.reused, last.reused);
+  for (size_t i = 0; i < pool.ended.size(); ++i) {
+    count(series_->connections_closed[i], pool.ended[i], last.ended[i]);
+  }
+  count(series_->tls_resumed, pool.tls_resumed, last.tls_resumed);
+  count(series_->sends_held_back, pool.held_back, last.held_back);
+  count(series_->slowdowns, pool.slowed_down, last.slowed_down);
+  series_->last_pool = pool;
 }
 
-void Metrics::ConnectionOpened() { series_->connections_opened->Increment(); }
-
-void Metrics::ConnectionReused() { series_->connections_reused->Increment(); }
-
-void Metrics::ConnectionClosed(std::string_view why) {
-  series_->connections_closed[series_->connection_ends.Index(why)]->Increment();
+void Metrics::RequestBytesHeld(int64_t bytes) {
+  series_->request_bytes->Increment(static_cast<double>(bytes));
 }
 
-void Metrics::TlsResumed() { series_->tls_resumed->Increment(); }
-
-void Metrics::SendHeldBack() { series_->sends_held_back->Increment(); }
-
-void Metrics::SlowedDown() { series_->slowdowns->Increment(); }
+void Metrics::Overloaded(std::string_view limit) {
+  series_->overloads[series_->limits.Index(limit)]->Increment();
+}
 
 int Metrics::InFlight() const { return series_->in_flight; }
 

@@ -1,5 +1,5 @@
 // What the server counts, in Prometheus' text format. Label values come from closed lists (the
-// methods and reasons of the contract, kOutcomes and kConnectionEnds below); anything else counts
+// methods and reasons of the contract, kOutcomes below); anything else counts
 // as "other", so that no caller can make the number of series grow.
 //
 // Threads: all methods are thread-safe. Cost: counting takes no lock but the histogram's own.
@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include "transport/net/pool.h"
+
 namespace sendstep::plugin {
 
 // How a call ended. "sent", "partially_sent": Execute and an accepted TestSend. "ok": answered, and
@@ -20,13 +22,6 @@ namespace sendstep::plugin {
 // TestSend). "failed", "uncertain", "cancelled": a status that is not OK.
 inline constexpr std::array<std::string_view, 7> kOutcomes = {
     "ok", "sent", "partially_sent", "refused", "failed", "uncertain", "cancelled"};
-
-// Why a connection to an SMTP server ended. "idle", "age", "mails": a limit of its account was
-// reached. "dead": the server had closed it while it was idle. "broken": a send on it failed so
-// that it cannot be used again. "stop": this server stops. "evicted": another account needed its
-// place.
-inline constexpr std::array<std::string_view, 7> kConnectionEnds = {
-    "idle", "age", "mails", "dead", "broken", "stop", "evicted"};
 
 class Metrics {
  public:
@@ -46,21 +41,13 @@ class Metrics {
   void ReplyReceived(int code);
   // Bytes of messages that a provider accepted.
   void BytesSent(uint64_t bytes);
+  // Bytes of requests that are worked on from now on; negative: no longer.
+  void RequestBytesHeld(int64_t bytes);
+  // A call refused because it would go beyond `limit`: "calls" or "bytes".
+  void Overloaded(std::string_view limit);
 
-  // All SMTP connections of this server as they are now, and the sends that wait for one. The last
-  // call stands: whoever calls from several threads does so under the lock that guards the numbers.
-  void SetConnections(int busy, int idle, int connecting, int waiting);
-  // A connection was opened (up to and with its login); one that was open took another email.
-  void ConnectionOpened();
-  void ConnectionReused();
-  // `why`: one of kConnectionEnds.
-  void ConnectionClosed(std::string_view why);
-  // A TLS handshake resumed an earlier session (RFC 8446 2.2).
-  void TlsResumed();
-  // A send ended without a connection, for its account's limits.
-  void SendHeldBack();
-  // A server asked to slow down, and its account was given less.
-  void SlowedDown();
+  // The connections to SMTP servers, as the next Render() shows them.
+  void SetPool(const net::PoolStats& pool);
 
   // Requests started and not finished.
   int InFlight() const;

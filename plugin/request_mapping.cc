@@ -21,8 +21,7 @@ Finding Wrong(std::string field, std::string reason, std::string message) {
   return {Severity::kError, std::move(field), std::move(reason), std::move(message), {}, {}};
 }
 
-void CheckSize(const google::protobuf::Message& request, std::vector<Finding>& findings) {
-  const size_t bytes = request.ByteSizeLong();
+void CheckSize(size_t bytes, std::vector<Finding>& findings) {
   if (bytes <= kMaxRequestBytes) return;
   findings.push_back(Wrong("email", "LIMIT_EXCEEDED",
                            absl::StrCat("The request has ", bytes, " bytes; the limit is ",
@@ -42,7 +41,7 @@ void CheckContext(const v1::Context& context, std::vector<Finding>& findings) {
   }
 }
 
-Checked<SendCommand> MapSend(const v1::Config& config, const v1::Email& email,
+Checked<SendCommand> MapSend(const v1::Config& config, v1::Email& email,
                              const std::string& request_id, bool id_required,
                              const v1::Context& context, const AccountCatalog& catalog) {
   Checked<SendCommand> result;
@@ -105,11 +104,13 @@ void CheckRequestId(const std::string& id, bool required, std::vector<Finding>& 
   }
 }
 
-Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog,
+Checked<SendCommand> MapExecute(v1::ExecuteRequest request, const AccountCatalog& catalog,
                                 bool request_id_required) {
-  Checked<SendCommand> result = MapSend(request.config(), request.email(), request.request_id(),
-                                        request_id_required, request.context(), catalog);
-  CheckSize(request, result.findings);
+  const size_t bytes = request.ByteSizeLong();
+  Checked<SendCommand> result =
+      MapSend(request.config(), *request.mutable_email(), request.request_id(), request_id_required,
+              request.context(), catalog);
+  CheckSize(bytes, result.findings);
   if (!v1::DeliveryPolicy_IsValid(request.delivery())) {
     result.findings.push_back(Wrong("delivery", "FIELD_INVALID", "No such policy."));
   }
@@ -118,26 +119,26 @@ Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const Account
   return result;
 }
 
-Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request,
-                                 const AccountCatalog& catalog) {
-  v1::Email email = request.email();
+Checked<SendCommand> MapTestSend(v1::TestSendRequest request, const AccountCatalog& catalog) {
+  const size_t bytes = request.ByteSizeLong();
+  v1::Email& email = *request.mutable_email();
+  const int named = email.to_size() + email.cc_size() + email.bcc_size();
   if (email.html().empty() && email.text().empty()) {
     const v1::Email test = TestEmail();
     if (email.subject().empty()) email.set_subject(test.subject());
     email.set_html(test.html());
     email.set_text(test.text());
   }
-  if (request.to_size() > 0) {
+  const bool own_recipients = request.to_size() > 0;
+  if (own_recipients) {
     email.clear_cc();
     email.clear_bcc();
-    *email.mutable_to() = request.to();
+    email.mutable_to()->Swap(request.mutable_to());
   }
   Checked<SendCommand> result = MapSend(request.config(), email, request.request_id(),
                                         /*id_required=*/false, request.context(), catalog);
-  CheckSize(request, result.findings);
-  const int named =
-      request.email().to_size() + request.email().cc_size() + request.email().bcc_size();
-  if (request.to_size() == 0 && named > 0) return result;
+  CheckSize(bytes, result.findings);
+  if (!own_recipients && named > 0) return result;
   for (Finding& finding : result.findings) {
     // The recipients are the test's own.
     if (finding.field.starts_with("email.to")) finding.field.erase(0, std::string("email.").size());
@@ -145,7 +146,7 @@ Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request,
   return result;
 }
 
-Checked<ValidateCommand> MapValidate(const v1::ValidateConfigRequest& request,
+Checked<ValidateCommand> MapValidate(v1::ValidateConfigRequest request,
                                      const AccountCatalog& catalog) {
   Checked<ValidateCommand> result;
   std::vector<Finding>& findings = result.findings;
@@ -153,7 +154,7 @@ Checked<ValidateCommand> MapValidate(const v1::ValidateConfigRequest& request,
   const bool probe = request.depth() == v1::VALIDATE_DEPTH_SENDER;
   command.connect = probe || request.depth() == v1::VALIDATE_DEPTH_CONNECT;
   CheckContext(request.context(), findings);
-  CheckSize(request, findings);
+  CheckSize(request.ByteSizeLong(), findings);
   if (!v1::ValidateDepth_IsValid(request.depth())) {
     findings.push_back(Wrong("depth", "FIELD_INVALID", "No such depth."));
   }
@@ -189,7 +190,7 @@ Checked<ValidateCommand> MapValidate(const v1::ValidateConfigRequest& request,
   // A probe needs no body; an email that brings any content is checked whole.
   if (request.has_email() &&
       (!probe || !request.email().html().empty() || !request.email().text().empty())) {
-    Append(findings, MapContent(request.email()).findings);
+    Append(findings, MapContent(*request.mutable_email()).findings);
   }
   if (probe) {
     command.envelope = smtp::Envelope{envelope_sender.value, std::move(recipients.value.envelope)};

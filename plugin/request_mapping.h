@@ -13,11 +13,13 @@
 
 namespace sendstep::plugin {
 
-Checked<SendCommand> MapExecute(const v1::ExecuteRequest& request, const AccountCatalog& catalog,
+// Requests are taken by value, so that a caller who moves them in has nothing large copied.
+
+Checked<SendCommand> MapExecute(v1::ExecuteRequest request, const AccountCatalog& catalog,
                                 bool request_id_required);
 
 // The email's recipients give way to `to`; without a body the test message's is sent.
-Checked<SendCommand> MapTestSend(const v1::TestSendRequest& request, const AccountCatalog& catalog);
+Checked<SendCommand> MapTestSend(v1::TestSendRequest request, const AccountCatalog& catalog);
 
 // What ValidateConfig works on.
 struct ValidateCommand {
@@ -28,7 +30,7 @@ struct ValidateCommand {
   std::vector<std::string> recipient_names;
   bool connect = false;
 };
-Checked<ValidateCommand> MapValidate(const v1::ValidateConfigRequest& request,
+Checked<ValidateCommand> MapValidate(v1::ValidateConfigRequest request,
                                      const AccountCatalog& catalog);
 
 // At most kMaxRequestIdBytes of printable ASCII without blanks.

@@ -273,6 +273,18 @@ grpc::Status SimpleStatus(grpc::StatusCode code, const std::string& reason, prov
   return MakeStatus(code, absl::StrCat(message, " ", what_to_do), details);
 }
 
+grpc::Status OverloadedStatus(const std::string& message) {
+  Details details;
+  details.reason = "OVERLOADED";
+  details.metadata = {
+      {"fault", FaultName(providers::Fault::kPlugin)},
+      {"retryable", "true"},
+      {"what_to_do", "Try again in a moment, more slowly; the operator may raise the limit."}};
+  details.retry_after = kSimpleRetry;
+  return MakeStatus(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                    absl::StrCat(message, " ", details.metadata["what_to_do"]), details);
+}
+
 v1::ExecuteResponse SentResponse(const SendCommand& command, const Delivered& delivered,
                                  v1::Dedupe dedupe, const std::vector<Finding>& findings) {
   v1::ExecuteResponse out;

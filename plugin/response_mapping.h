@@ -41,6 +41,9 @@ grpc::Status SimpleStatus(grpc::StatusCode code, const std::string& reason, prov
                           const std::string& retryable, const std::string& message,
                           const std::string& what_to_do);
 
+// The call would go beyond a limit of what is in flight, which `message` names: it was not begun.
+grpc::Status OverloadedStatus(const std::string& message);
+
 // An email that a provider took, for one recipient at least.
 struct Delivered {
   std::vector<base::RecipientOutcome> recipients;

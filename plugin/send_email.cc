@@ -33,7 +33,7 @@ boost::asio::awaitable<base::Result<SentEmail>> SendEmail(
     co_return composed.error();
   }
   const size_t limit = MessageLimit(command);
-  const base::Content message(std::move(composed->bytes));
+  const base::Content& message = composed->content;
   if (message.size() > limit) {
     base::Error error = base::Failed(
         base::Stage::kConfig, base::Cause::kMessageTooLarge, base::ErrorClass::kPermanent,

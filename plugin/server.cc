@@ -49,7 +49,6 @@ using std::chrono::seconds;
 
 constexpr char kService[] = "sendstep.v1.EmailAction";
 constexpr int kMaxMetadataBytes = 16 * 1024;
-constexpr size_t kMaxBufferedBytes = size_t{1} << 30;  // of requests that are still arriving
 constexpr seconds kKeepaliveTime{60};
 constexpr seconds kKeepaliveTimeout{20};
 constexpr seconds kMinPingInterval{10};
@@ -183,7 +182,9 @@ void Configure(grpc::ServerBuilder& builder, const ServerConfig& config) {
   // Two servers must not share a port unnoticed.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   grpc::ResourceQuota quota("sendstep");
-  quota.Resize(kMaxBufferedBytes);
+  // Requests that are still arriving: as much as may be worked on, and always one of any size, so
+  // that it can be answered.
+  quota.Resize(config.in_flight.bytes + kMaxReceiveBytes);
   builder.SetResourceQuota(quota);
 }
 
@@ -236,6 +237,7 @@ class Server::Impl {
     dependencies.executions = executions_ ? &*executions_ : nullptr;
     dependencies.request_id_required = config_.request_id_required;
     dependencies.reply_wait = config_.ledger.reply_wait;
+    dependencies.in_flight = &in_flight_;
     dependencies.open_calls = &open_calls_;
     dependencies.ehlo_name = config_.ehlo_name;
     dependencies.limits.max_connections = config_.max_connections_per_account;
@@ -286,7 +288,10 @@ class Server::Impl {
       if (!ledger_well_) return "ledger";
       return serving_ ? "" : "starting";
     };
-    callbacks.metrics = [this] { return metrics_.Render(); };
+    callbacks.metrics = [this] {
+      metrics_.SetPool(mailer_.pool_stats());
+      return metrics_.Render();
+    };
     auto http = HttpListener::Start(workers_.executor(), *config_.http_listen, callbacks);
     if (!http.ok()) return http.status();
     http_ = *std::move(http);
@@ -352,6 +357,7 @@ class Server::Impl {
 
   const ServerConfig config_;
   Metrics metrics_;
+  InFlight in_flight_{config_.in_flight, metrics_};
   std::atomic<bool> serving_ = false;
   std::atomic<bool> draining_ = false;
   std::atomic<bool> ledger_well_ = true;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "plugin/units.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
 
@@ -24,6 +25,8 @@ using std::chrono::milliseconds;
 
 constexpr int kUsageError = 2;
 constexpr milliseconds kMaxDrainTimeout = std::chrono::hours(1);
+constexpr uint64_t kMinInFlightBytes = uint64_t{64} << 10;
+constexpr uint64_t kMaxInFlightBytes = uint64_t{1024} << 30;
 constexpr std::string_view kSqlite = "sqlite:";
 
 absl::Status Invalid(std::string_view what) {
@@ -45,34 +48,6 @@ absl::StatusOr<ListenAddress> ParseUnixPath(std::string_view path) {
     return Invalid("the path of a socket has at most " + std::to_string(kMaxPath) + " bytes");
   }
   return ListenAddress{"", 0, std::string(path)};
-}
-
-// "25s", "500ms", "2m", "1h", "7d"; a bare number means seconds.
-std::optional<milliseconds> ParseDuration(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, int64_t>, 5> kUnits = {
-      {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
-  int64_t unit_ms = 1000;
-  for (const auto& [unit, ms] : kUnits) {
-    if (!text.ends_with(unit)) continue;
-    unit_ms = ms;
-    text.remove_suffix(unit.size());
-    break;
-  }
-  const auto number = ParseNumber<uint32_t>(text);
-  if (!number) return std::nullopt;
-  return milliseconds(*number * unit_ms);
-}
-
-// In the largest unit that gives a whole number.
-std::string DurationText(milliseconds duration) {
-  constexpr std::array<std::pair<std::string_view, int64_t>, 4> kUnits = {
-      {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}}};
-  for (const auto& [unit, ms] : kUnits) {
-    if (duration.count() != 0 && duration.count() % ms == 0) {
-      return std::to_string(duration.count() / ms) + std::string(unit);
-    }
-  }
-  return std::to_string(duration.count()) + "ms";
 }
 
 std::string EnvironmentName(std::string flag) {
@@ -113,6 +88,15 @@ class Parser {
             return TakeNumber(text, 1, providers::kMaxConnections,
                               config_.max_connections_per_account);
           });
+    Value("max-in-flight", "N",
+          "Calls of Execute, TestSend and ValidateConfig that are worked on at once; more are "
+          "refused.",
+          "10000", [this](const std::string& text) {
+            return TakeNumber(text, 1, 1'000'000, config_.in_flight.calls);
+          });
+    Value("max-in-flight-bytes", "SIZE",
+          "Bytes of the requests that are worked on at once, e.g. 512MiB, 4GiB; more are refused.",
+          "1GiB", [this](const std::string& text) { return TakeInFlightBytes(text); });
     Value("state-dir", "DIR", "Where the server keeps its own files; made where it is missing.",
           "$STATE_DIRECTORY, else $XDG_STATE_HOME/sendstep, else ~/.local/state/sendstep",
           [this](const std::string& text) { return TakePath(text, config_.state_dir); });
@@ -232,12 +216,23 @@ class Parser {
     return "";
   }
 
-  static std::string TakeNumber(const std::string& text, int min, int max, int& value) {
+  template <class Number>
+  static std::string TakeNumber(const std::string& text, int min, int max, Number& value) {
     const auto number = ParseNumber<int>(text);
     if (!number || *number < min || *number > max) {
       return "must be a number from " + std::to_string(min) + " to " + std::to_string(max);
     }
-    value = *number;
+    value = static_cast<Number>(*number);
+    return "";
+  }
+
+  std::string TakeInFlightBytes(const std::string& text) {
+    const auto size = ParseSize(text);
+    if (!size || *size < kMinInFlightBytes || *size > kMaxInFlightBytes) {
+      return "must be a size from " + SizeText(kMinInFlightBytes) + " to " +
+             SizeText(kMaxInFlightBytes) + ", such as 512MiB";
+    }
+    config_.in_flight.bytes = *size;
     return "";
   }
 

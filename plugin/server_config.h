@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "plugin/in_flight.h"
 #include "plugin/logging.h"
 #include "transport/smtp/settings.h"
 
@@ -63,6 +64,7 @@ struct ServerConfig {
   int max_concurrent_streams = 1000;  // of one connection
   // To an SMTP account whose relay and profile say nothing of it.
   int max_connections_per_account = smtp::SendingLimits().max_connections;
+  InFlightLimits in_flight;
   std::chrono::milliseconds drain_timeout{25'000};
   Level log_level = Level::kInfo;
 };

@@ -74,6 +74,7 @@ inline constexpr auto kReasons = std::to_array<std::string_view>({
     "EXECUTION_NOT_FOUND",
     "NOT_UNCERTAIN",
     "HELD_BACK",
+    "OVERLOADED",
     "WARNING",
 });
 

@@ -60,6 +60,10 @@ Rows LimitRows(const v1::Limits& limits) {
     Add(rows, "default time",
         google::protobuf::util::TimeUtil::ToString(limits.default_deadline()));
   }
+  if (limits.max_in_flight() > 0) {
+    Add(rows, "at once", std::to_string(limits.max_in_flight()) + " calls");
+    Add(rows, "", Megabytes(limits.max_in_flight_bytes()));
+  }
   return rows;
 }
 

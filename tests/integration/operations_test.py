@@ -27,8 +27,8 @@ class Operations(unittest.TestCase):
         self.addCleanup(server.stop)
         return server
 
-    def send_in_flight(self, server, verb="."):
-        """A call whose `verb` is on its way, and the reply to it, which the test releases."""
+    def held_send(self, verb, **email):
+        """A request whose `verb` gets no reply until the test releases it, and that reply."""
         reply = scripted.Held("250 2.0.0 OK")
         provider = scripted.ScriptedSmtp(self.authority, tls="starttls", replies={verb: reply})
         self.addCleanup(provider.stop)
@@ -36,8 +36,13 @@ class Operations(unittest.TestCase):
         smtp = {"host": "127.0.0.1", "port": provider.port, "tls": "TLS_MODE_STARTTLS",
                 "username": "ada", "password": {"value": support.watch.secret("drained")},
                 "domain": "client.example.org", "caPem": self.authority.pem}
-        call = server.call_in_background("Execute", {
-            "request_id": "held-1", "config": {"smtp": smtp}, "email": letter("bob@example.org")})
+        return reply, {"request_id": "held-1", "config": {"smtp": smtp},
+                       "email": letter("bob@example.org", **email)}
+
+    def send_in_flight(self, server, verb=".", **email):
+        """A call whose `verb` is on its way, and the reply to it, which the test releases."""
+        reply, request = self.held_send(verb, **email)
+        call = server.call_in_background("Execute", request)
         support.until(lambda: reply.reached.is_set() or not call.is_alive(), "the message")
         self.assertTrue(call.is_alive(), getattr(call, "answer", None))
         return call, reply
@@ -120,6 +125,82 @@ class Operations(unittest.TestCase):
         self.assertEqual(0, server.process.wait())
         call.join()
         self.assert_shutting_down(call.answer, "tcp")
+
+    def assert_overloaded(self, answer, flag):
+        self.assertEqual(
+            ("RESOURCE_EXHAUSTED", "OVERLOADED", "PLUGIN", "true"),
+            (answer.code, answer.reason, answer.metadata["fault"], answer.metadata["retryable"]),
+            answer.text)
+        self.assertNotIn("phase", answer.metadata)
+        self.assertEqual(1, answer.retry_after())
+        self.assertIn(f"({flag})", answer.text)
+
+    @staticmethod
+    def gauge(server, name):
+        return float(re.search(rf"^{name} (\S+)$", server.get("/metrics")[1], re.MULTILINE)[1])
+
+    def test_call_beyond_the_limit_of_calls_is_refused_and_nothing_is_sent(self):
+        server = self.start("--max-in-flight", "1")
+        call, reply = self.send_in_flight(server)
+        sandbox = {"config": {"smtp": {"provider": "sandbox"}},
+                   "email": letter("bob@example.org")}
+        for method in ("Execute", "TestSend", "ValidateConfig"):
+            with self.subTest(method):
+                request = {**sandbox, "request_id": "beyond"} if method == "Execute" else sandbox
+                self.assert_overloaded(server.call(method, request), "--max-in-flight")
+        _, text = server.get("/metrics")
+        self.assertIn('sendstep_overload_refusals_total{limit="calls"} 3\n', text)
+        self.assertEqual("1", server.call("Describe", {}).message["limits"]["maxInFlight"])
+        found = server.call("GetExecution", {"request_id": "held-1"})
+        self.assertTrue(found.ok, found.text)
+        reply.release()
+        call.join()
+        self.assertTrue(call.answer.ok, call.answer.text)
+        inbox = support.Maildir(server.folder / "state" / "sandbox")
+        self.assertEqual([], inbox.messages())
+        support.until(lambda: server.execute({**sandbox, "request_id": "beyond"}).ok, "room again")
+        self.assertEqual(1, len(inbox.messages()))
+
+    def test_request_bytes_beyond_the_limit_are_refused_until_there_is_room(self):
+        server = self.start("--max-in-flight-bytes", "64KiB")
+        call, reply = self.send_in_flight(server, text="x" * 40_000)
+        held = self.gauge(server, "sendstep_request_bytes_in_flight")
+        self.assertGreater(held, 40_000)
+        large = {"config": {"smtp": {"provider": "sandbox"}},
+                 "email": letter("bob@example.org", text="y" * 40_000)}
+        self.assert_overloaded(server.execute(large), "--max-in-flight-bytes")
+        small = server.execute({"config": {"smtp": {"provider": "sandbox"}},
+                                "email": letter("bob@example.org")})
+        self.assertTrue(small.ok, small.text)
+        reply.release()
+        call.join()
+        support.until(lambda: server.execute(large).ok, "room again")
+
+    def test_room_is_kept_for_a_send_that_goes_on_without_its_caller(self):
+        server = self.start("--max-in-flight", "1")
+        reply, request = self.held_send(".")
+        caller = server.call_from_a_process("Execute", request)
+        support.until(reply.reached.is_set, "the message")
+        caller.kill()
+        support.until(lambda: server.in_flight() == 0, "the caller's leave")
+        self.assert_overloaded(server.call("ValidateConfig", {}), "--max-in-flight")
+        self.assertGreater(self.gauge(server, "sendstep_request_bytes_in_flight"), 0)
+        reply.release()
+        support.until(lambda: self.gauge(server, "sendstep_request_bytes_in_flight") == 0, "room")
+        self.assertTrue(server.call("ValidateConfig", {}).ok)
+        self.assertEqual(0, server.stop())
+
+    def test_request_that_never_finds_room_is_refused_for_good(self):
+        server = self.start("--max-in-flight-bytes", "64KiB")
+        answer = server.execute({"config": {"smtp": {"provider": "sandbox"}},
+                                 "email": letter("bob@example.org", text="x" * 70_000)})
+        self.assertEqual(("INVALID_ARGUMENT", "LIMIT_EXCEEDED", "false", ["email"]),
+                         (answer.code, answer.reason, answer.metadata["retryable"],
+                          answer.fields), answer.text)
+        self.assertIn("64KiB at once (--max-in-flight-bytes)", answer.violations[0]["description"])
+        limits = server.call("Describe", {}).message["limits"]
+        self.assertEqual((65536, 65536),
+                         (int(limits["maxRequestBytes"]), int(limits["maxInFlightBytes"])))
 
     def test_metrics_contain_the_request(self):
         server = self.start()

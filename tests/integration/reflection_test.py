@@ -117,7 +117,10 @@ class Reflection(unittest.TestCase):
         self.assertEqual("https://json-schema.org/draft/2020-12/schema", schema["$schema"])
         self.assertEqual({"config", "email"}, set(schema["properties"]))
         self.assertIn('"writeOnly": true', json.dumps(schema))
-        self.assertEqual(40 << 20, int(answer.message["limits"]["maxRequestBytes"]))
+        limits = answer.message["limits"]
+        self.assertEqual(40 << 20, int(limits["maxRequestBytes"]))
+        self.assertEqual(10_000, int(limits["maxInFlight"]))
+        self.assertEqual(1 << 30, int(limits["maxInFlightBytes"]))
 
     def test_a_deadline_of_millennia_is_no_short_one(self):
         request = b"\x0a\x0b\x0a\x09\x0a\x07sandbox"  # config.smtp.provider

@@ -1,53 +1,17 @@
 #include "transport/mime/body_encoding.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdint>
+
+#include "transport/base/base64.h"
 
 namespace sendstep::mime {
 namespace {
 
 constexpr size_t kMaxLine = 998;        // RFC 5322 2.1.1
-constexpr size_t kMaxEncodedLine = 76;  // RFC 2045 6.7, 6.8
-constexpr size_t kBytesPerBase64Line = kMaxEncodedLine / 4 * 3;
+constexpr size_t kMaxEncodedLine = 76;  // RFC 2045 6.7
 
 constexpr std::string_view kCrlf = "\r\n";
 constexpr std::string_view kFrom = "From ";
-
-constexpr std::string_view kBase64Alphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-// Writes base64 of `bytes` to `to`, which has the room; returns its length.
-size_t WriteBase64(std::string_view bytes, char* to) {
-  char* const begin = to;
-  const auto* from = reinterpret_cast<const unsigned char*>(bytes.data());
-  size_t left = bytes.size();
-  for (; left >= 3; left -= 3, from += 3) {
-    const uint32_t group = uint32_t{from[0]} << 16 | uint32_t{from[1]} << 8 | from[2];
-    *to++ = kBase64Alphabet[group >> 18];
-    *to++ = kBase64Alphabet[group >> 12 & 63];
-    *to++ = kBase64Alphabet[group >> 6 & 63];
-    *to++ = kBase64Alphabet[group & 63];
-  }
-  if (left > 0) {
-    const uint32_t group = uint32_t{from[0]} << 16 | (left == 2 ? uint32_t{from[1]} << 8 : 0);
-    *to++ = kBase64Alphabet[group >> 18];
-    *to++ = kBase64Alphabet[group >> 12 & 63];
-    *to++ = left == 2 ? kBase64Alphabet[group >> 6 & 63] : '=';
-    *to++ = '=';
-  }
-  return static_cast<size_t>(to - begin);
-}
-
-void AppendBase64Lines(std::string_view bytes, std::string& out) {
-  std::array<char, kMaxEncodedLine> line;
-  while (!bytes.empty()) {
-    const std::string_view piece = bytes.substr(0, kBytesPerBase64Line);
-    out.append(line.data(), WriteBase64(piece, line.data()));
-    bytes.remove_prefix(piece.size());
-    if (!bytes.empty()) out += kCrlf;
-  }
-}
 
 bool IsQpLiteral(char c) { return (c >= ' ' && c <= '~' && c != '=') || c == '\t'; }
 
@@ -93,10 +57,6 @@ size_t QuotedPrintableSize(std::string_view text) {
   size_t size = 0;
   for (char c : text) size += IsQpLiteral(c) || c == '\r' || c == '\n' ? 1 : 3;
   return size + size / (kMaxEncodedLine - 3) * 3;
-}
-
-size_t Base64Size(size_t bytes) {
-  return (bytes + 2) / 3 * 4 + bytes / kBytesPerBase64Line * kCrlf.size();
 }
 
 bool HasFromLine(std::string_view text) {
@@ -148,7 +108,8 @@ bool Is7Bit(std::string_view bytes) {
 
 Encoding ChooseEncoding(std::string_view canonical) {
   if (Is7Bit(canonical) && !HasFromLine(canonical)) return Encoding::k7Bit;
-  const bool q_is_shorter = QuotedPrintableSize(canonical) <= Base64Size(canonical.size());
+  const bool q_is_shorter =
+      QuotedPrintableSize(canonical) <= base::Base64LinesSize(canonical.size());
   return q_is_shorter ? Encoding::kQuotedPrintable : Encoding::kBase64;
 }
 
@@ -159,7 +120,7 @@ size_t EncodedSize(std::string_view content, Encoding encoding) {
     case Encoding::kQuotedPrintable:
       return QuotedPrintableSize(content);
     case Encoding::kBase64:
-      return Base64Size(content.size());
+      return base::Base64LinesSize(content.size());
   }
   return 0;
 }
@@ -173,15 +134,9 @@ void AppendEncoded(std::string_view content, Encoding encoding, std::string& out
       AppendQuotedPrintable(content, out);
       break;
     case Encoding::kBase64:
-      AppendBase64Lines(content, out);
+      base::AppendBase64Lines(content, out);
       break;
   }
-}
-
-void AppendBase64(std::string_view bytes, std::string& out) {
-  const size_t begin = out.size();
-  out.resize(begin + (bytes.size() + 2) / 3 * 4);
-  WriteBase64(bytes, out.data() + begin);
 }
 
 }  // namespace sendstep::mime

@@ -30,9 +30,6 @@ size_t EncodedSize(std::string_view content, Encoding encoding);
 // lines; its lines and those of base64 have at most 76 bytes.
 void AppendEncoded(std::string_view content, Encoding encoding, std::string& out);
 
-// One line of base64 of any length.
-void AppendBase64(std::string_view bytes, std::string& out);
-
 }  // namespace sendstep::mime
 
 #endif  // SENDSTEP_TRANSPORT_MIME_BODY_ENCODING_H_

@@ -111,10 +111,10 @@ base::Result<ComposedMessage> Compose(const Message& message, const ComposeOptio
   const Part body = Structure(message);
   ComposedMessage composed;
   composed.needs_smtputf8 = NeedsSmtpUtf8(message);
-  composed.bytes.reserve(kHeaderOverhead + PartSize(body));
-  WriteHeader(message, options, composed.bytes);
-  WritePart(body, options.boundary_seed, composed.bytes);
-  if (!composed.bytes.ends_with("\r\n")) composed.bytes += "\r\n";
+  std::string text;
+  text.reserve(kHeaderOverhead + TextSize(body));
+  WriteHeader(message, options, text);
+  composed.content = WritePart(body, options.boundary_seed, std::move(text));
   return composed;
 }
 

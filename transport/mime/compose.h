@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "transport/base/content.h"
 #include "transport/base/result.h"
 #include "transport/mime/message.h"
 
@@ -24,7 +25,9 @@ struct ComposedMessage {
   // Canonical: every line ends in CRLF, no bare CR or LF, no NUL, no line over 998 bytes, and none
   // of our own making over 78 where the format lets it be folded. 7-bit unless a header needs UTF-8
   // (SMTPUTF8 addresses only). Not dot-stuffed: that is the transfer's affair (RFC 5321 4.5.2).
-  std::string bytes;
+  // Large attachments are read from the message, which outlives it; all else is one text, or the
+  // texts between them.
+  base::Content content;
   // A header carries a UTF-8 local part: transfer wants SMTPUTF8.
   bool needs_smtputf8 = false;
 };

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "transport/base/address.h"
+#include "transport/base/base64.h"
 #include "transport/base/utf8.h"
-#include "transport/mime/body_encoding.h"
 
 namespace sendstep::mime {
 namespace {
@@ -44,7 +44,7 @@ std::string QWord(std::string_view text) {
 
 std::string BWord(std::string_view text) {
   std::string word(kBPrefix);
-  AppendBase64(text, word);
+  base::AppendBase64(text, word);
   return word.append(kSuffix);
 }
 

@@ -15,6 +15,13 @@ constexpr size_t kBoundaryDigits = 32;  // 128 bits
 constexpr std::string_view kBoundaryPrefix = "=_";
 // Header fields and boundaries of one part, generously.
 constexpr size_t kPartOverhead = 512;
+// Larger files are left where they are and become base64 as they are read.
+constexpr size_t kMaxFileInText = size_t{16} << 10;
+
+bool StaysWhereItIs(const Part& part) {
+  return part.file != nullptr && part.encoding == Encoding::kBase64 &&
+         part.file->size() > kMaxFileInText;
+}
 
 MediaType OctetStream() { return {"application", "octet-stream", {}}; }
 
@@ -67,33 +74,39 @@ bool Occurs(std::string_view boundary, const Part& part) {
 
 class Writer {
  public:
-  Writer(const Part& root, std::string_view seed, std::string& out)
-      : root_(root), seed_(seed), out_(out) {}
+  Writer(const Part& root, std::string_view seed, std::string text)
+      : root_(root), seed_(seed), text_(std::move(text)) {}
 
-  void Write(const Part& part) {
-    if (part.children.empty()) {
-      out_ += part.header;
-      out_ += "\r\n";
-      AppendEncoded(part.Content(), part.encoding, out_);
-    } else {
-      WriteMultipart(part);
-    }
+  base::Content Write() && {
+    WriteOne(root_);
+    if (!text_.ends_with("\r\n")) text_ += "\r\n";
+    content_.Append(std::move(text_));
+    return std::move(content_);
   }
 
  private:
+  void WriteOne(const Part& part) {
+    if (!part.children.empty()) return WriteMultipart(part);
+    text_ += part.header;
+    text_ += "\r\n";
+    if (!StaysWhereItIs(part)) return AppendEncoded(part.Content(), part.encoding, text_);
+    content_.Append(std::exchange(text_, {}));
+    content_.AppendBase64(*part.file);
+  }
+
   void WriteMultipart(const Part& part) {
     const std::string boundary = NextBoundary();
     {
-      HeaderWriter header("Content-Type", out_);
+      HeaderWriter header("Content-Type", text_);
       header.Word("multipart/" + part.multipart);
       if (part.multipart == "related") header.Parameter("type", "text/html");  // RFC 2387 3.1
       header.Parameter("boundary", boundary);
     }
     for (const Part& child : part.children) {
-      out_ += "\r\n--" + boundary + "\r\n";
-      Write(child);
+      text_ += "\r\n--" + boundary + "\r\n";
+      WriteOne(child);
     }
-    out_ += "\r\n--" + boundary + "--";
+    text_ += "\r\n--" + boundary + "--";
   }
 
   std::string NextBoundary() {
@@ -106,7 +119,8 @@ class Writer {
 
   const Part& root_;
   std::string_view seed_;
-  std::string& out_;
+  std::string text_;  // what follows the pieces so far
+  base::Content content_;
   size_t index_ = 0;
 };
 
@@ -147,14 +161,15 @@ Part Multipart(std::string_view subtype, std::vector<Part> children) {
   return part;
 }
 
-size_t PartSize(const Part& part) {
-  size_t size = kPartOverhead + part.header.size() + EncodedSize(part.Content(), part.encoding);
-  for (const Part& child : part.children) size += PartSize(child);
+size_t TextSize(const Part& part) {
+  size_t size = kPartOverhead + part.header.size();
+  if (!StaysWhereItIs(part)) size += EncodedSize(part.Content(), part.encoding);
+  for (const Part& child : part.children) size += TextSize(child);
   return size;
 }
 
-void WritePart(const Part& part, std::string_view boundary_seed, std::string& out) {
-  Writer(part, boundary_seed, out).Write(part);
+base::Content WritePart(const Part& part, std::string_view boundary_seed, std::string text) {
+  return Writer(part, boundary_seed, std::move(text)).Write();
 }
 
 }  // namespace sendstep::mime

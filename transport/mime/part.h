@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "transport/base/content.h"
 #include "transport/mime/body_encoding.h"
 #include "transport/mime/message.h"
 
@@ -39,12 +40,13 @@ Part FilePart(const Attachment& attachment, bool is_inline);
 // multipart/`subtype` of `children`; of a single child that child.
 Part Multipart(std::string_view subtype, std::vector<Part> children);
 
-// About the bytes that WritePart adds.
-size_t PartSize(const Part& part);
+// About the bytes that WritePart adds to the text.
+size_t TextSize(const Part& part);
 
-// Appends header, empty line and body; the body does not end in a line break of its own. Boundaries
-// are made from `boundary_seed` and occur in no part.
-void WritePart(const Part& part, std::string_view boundary_seed, std::string& out);
+// `text`, then header, empty line and body, and a line break where there is none at the end.
+// Boundaries are made from `boundary_seed` and occur in no part. Large files that become base64 are
+// pieces of their own, which the part's files outlive; all that lies between two of them is one.
+base::Content WritePart(const Part& part, std::string_view boundary_seed, std::string text);
 
 }  // namespace sendstep::mime
 

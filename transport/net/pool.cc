@@ -117,6 +117,7 @@ struct Pool::State : std::enable_shared_from_this<State> {
   void Forget();
   // Gives everyone his turn who has one now. What is closed on the way comes out in `closing`.
   void Dispatch(const std::shared_ptr<Account>& account, Connections& closing);
+  void Ended(ConnectionEnd why) { ++counted.ended[static_cast<size_t>(why)]; }
   std::unique_ptr<Connection> TakeIdle(Account& account, uint64_t id);
   void Arm(const std::shared_ptr<Account>& account, Time now);
   void OnTimer(const std::shared_ptr<Account>& account);
@@ -161,9 +162,16 @@ std::unique_ptr<Connection> Pool::State::TakeIdle(Account& account, uint64_t id)
 
 void Pool::State::Dispatch(const std::shared_ptr<Account>& account, Connections& closing) {
   const Time now = base::Clock::now();
-  for (const uint64_t id : account->queue.Expire(now)) closing.push_back(TakeIdle(*account, id));
+  for (const uint64_t id : account->queue.Expire(now)) {
+    closing.push_back(TakeIdle(*account, id));
+    const bool idle = now - closing.back()->record.used >= account->queue.limits().max_idle;
+    Ended(idle ? ConnectionEnd::kIdle : ConnectionEnd::kAge);
+  }
   while (const std::optional<SendQueue::Turn> turn = account->queue.Next(now)) {
-    if (turn->close) closing.push_back(TakeIdle(*account, *turn->close));
+    if (turn->close) {
+      closing.push_back(TakeIdle(*account, *turn->close));
+      Ended(ConnectionEnd::kEvicted);
+    }
     const auto found = account->waiters.find(turn->ticket);
     Waiter& waiter = *found->second;
     account->waiters.erase(found);
@@ -175,6 +183,7 @@ void Pool::State::Dispatch(const std::shared_ptr<Account>& account, Connections&
     if (turn->reuse) {
       lease.connection = TakeIdle(*account, turn->reuse->id);
       lease.reused = true;
+      ++counted.reused;
     }
     if (waiter.wakeup) waiter.wakeup->Wake();
   }
@@ -344,17 +353,21 @@ void Pool::Release(Lease lease, const std::optional<base::Error>& error) {
     if (account->queue.Release(record.used, record, keep)) {
       account->idle.emplace(record.id, std::move(lease.connection));
       ++state_->idle_total;
-    } else if (usable) {
-      closing.push_back(std::move(lease.connection));
+    } else {
+      state_->Ended(!usable          ? ConnectionEnd::kBroken
+                    : state_->closed ? ConnectionEnd::kStop
+                    : keep           ? ConnectionEnd::kMails
+                                     : ConnectionEnd::kEvicted);
+      if (usable) closing.push_back(std::move(lease.connection));
     }
     state_->Dispatch(account, closing);
   }
   state_->Retire(std::move(closing));
 }
 
-void Pool::FoundDead(Lease lease) {
+void Pool::FoundDead(Lease) {
   const std::lock_guard lock(state_->mutex);
-  ++state_->counted.found_dead;
+  state_->Ended(ConnectionEnd::kDead);
 }
 
 void Pool::Remember(const Lease& lease, const smtp::Distrust& distrust) {
@@ -373,6 +386,7 @@ void Pool::Close() {
     for (auto& [key, account] : state_->accounts) {
       for (const uint64_t id : account->queue.CloseIdle()) {
         closing.push_back(state_->TakeIdle(*account, id));
+        state_->Ended(ConnectionEnd::kStop);
       }
       account->timer.cancel();
       account->armed_for.reset();

@@ -7,12 +7,14 @@
 #ifndef SENDSTEP_TRANSPORT_NET_POOL_H_
 #define SENDSTEP_TRANSPORT_NET_POOL_H_
 
+#include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "transport/base/deadline.h"
 #include "transport/base/error.h"
@@ -24,6 +26,12 @@
 
 namespace sendstep::net {
 
+// Why a connection ended: idle, age, mails for a limit of its account; dead by the server, while
+// idle; broken by a send; stop with the pool; evicted to make room.
+enum class ConnectionEnd { kIdle, kAge, kMails, kDead, kBroken, kStop, kEvicted };
+inline constexpr std::array<std::string_view, 7> kConnectionEnds = {
+    "idle", "age", "mails", "dead", "broken", "stop", "evicted"};
+
 // Of all accounts together. What is counted counts from the start on.
 struct PoolStats {
   int connecting = 0;
@@ -33,7 +41,7 @@ struct PoolStats {
   int accounts = 0;
   uint64_t opened = 0;
   uint64_t reused = 0;
-  uint64_t found_dead = 0;  // idle, and closed by the server meanwhile
+  std::array<uint64_t, kConnectionEnds.size()> ended = {};
   uint64_t tls_resumed = 0;
   uint64_t held_back = 0;  // sends refused with Cause::kHeldBack
   uint64_t slowed_down = 0;

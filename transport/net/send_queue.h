@@ -58,6 +58,7 @@ class SendQueue {
   explicit SendQueue(const smtp::SendingLimits& limits) : limits_(limits) {}
   // The last ones given hold.
   void set_limits(const smtp::SendingLimits& limits) { limits_ = limits; }
+  const smtp::SendingLimits& limits() const { return limits_; }
 
   // The earliest moment at which one more send could go, as far as rate and pause tell.
   Time Expected(Time now) const;

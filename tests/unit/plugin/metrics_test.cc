@@ -90,8 +90,13 @@ TEST(MetricsTest, SentBytesAdd) {
 
 TEST(MetricsTest, ConnectionsAreThoseOfNow) {
   Metrics metrics;
-  metrics.SetConnections(5, 4, 3, 2);
-  metrics.SetConnections(7, 0, 1, 12);
+  net::PoolStats pool;
+  pool.busy = 5;
+  metrics.SetPool(pool);
+  pool.busy = 7;
+  pool.connecting = 1;
+  pool.waiting = 12;
+  metrics.SetPool(pool);
   const std::string text = metrics.Render();
   EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections{state=\"busy\"} 7\n"));
   EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections{state=\"idle\"} 0\n"));
@@ -99,33 +104,43 @@ TEST(MetricsTest, ConnectionsAreThoseOfNow) {
   EXPECT_THAT(text, HasSubstr("sendstep_sends_waiting 12\n"));
 }
 
-TEST(MetricsTest, WhatBecomesOfConnectionsIsCounted) {
+TEST(MetricsTest, WhatBecameOfConnectionsIsCountedOnce) {
   Metrics metrics;
-  metrics.ConnectionOpened();
-  for (int i = 0; i < 2; ++i) metrics.ConnectionReused();
-  for (int i = 0; i < 3; ++i) metrics.TlsResumed();
-  for (int i = 0; i < 4; ++i) metrics.SendHeldBack();
-  for (int i = 0; i < 5; ++i) metrics.SlowedDown();
+  net::PoolStats pool;
+  pool.opened = 1;
+  pool.reused = 2;
+  pool.tls_resumed = 3;
+  pool.held_back = 4;
+  pool.slowed_down = 5;
+  for (size_t i = 0; i < pool.ended.size(); ++i) pool.ended[i] = 10 + i;
+  metrics.SetPool(pool);
+  metrics.SetPool(pool);
   const std::string text = metrics.Render();
   EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_opened_total 1\n"));
   EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_reused_total 2\n"));
   EXPECT_THAT(text, HasSubstr("sendstep_smtp_tls_resumed_total 3\n"));
   EXPECT_THAT(text, HasSubstr("sendstep_sends_held_back_total 4\n"));
   EXPECT_THAT(text, HasSubstr("sendstep_smtp_slowdowns_total 5\n"));
+  for (size_t i = 0; i < pool.ended.size(); ++i) {
+    EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_closed_total{why=\"" +
+                                std::string(net::kConnectionEnds[i]) + "\"} " +
+                                std::to_string(10 + i) + "\n"));
+  }
 }
 
-TEST(MetricsTest, ConnectionsEndForOneOfAClosedListOfReasons) {
+TEST(MetricsTest, RequestBytesRiseAndFall) {
   Metrics metrics;
-  for (const std::string_view why : kConnectionEnds) metrics.ConnectionClosed(why);
-  for (const char* why : {"bored", "", "421 go away"}) metrics.ConnectionClosed(why);
+  metrics.RequestBytesHeld(1000);
+  metrics.RequestBytesHeld(-400);
+  EXPECT_THAT(metrics.Render(), HasSubstr("sendstep_request_bytes_in_flight 600\n"));
+}
+
+TEST(MetricsTest, OverloadIsCountedByLimitFromZeroOn) {
+  Metrics metrics;
+  metrics.Overloaded("bytes");
   const std::string text = metrics.Render();
-  for (const std::string_view why : kConnectionEnds) {
-    EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_closed_total{why=\"" + std::string(why) +
-                                "\"} 1\n"));
-  }
-  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_closed_total{why=\"other\"} 3\n"));
-  EXPECT_EQ(CountOf(text, "sendstep_smtp_connections_closed_total{"),
-            static_cast<long>(kConnectionEnds.size() + 1));
+  EXPECT_THAT(text, HasSubstr("sendstep_overload_refusals_total{limit=\"bytes\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("sendstep_overload_refusals_total{limit=\"calls\"} 0\n"));
 }
 
 TEST(MetricsTest, FamiliesAreDescribedOnce) {
@@ -143,8 +158,6 @@ TEST(MetricsTest, ThreadsLoseNoCount) {
         for (int i = 0; i < 1000; ++i) {
           metrics.RequestStarted("Execute");
           metrics.RequestFinished("Execute", "sent", "");
-          metrics.ConnectionReused();
-          metrics.ConnectionClosed("idle");
         }
       });
     }
@@ -152,8 +165,6 @@ TEST(MetricsTest, ThreadsLoseNoCount) {
   EXPECT_EQ(metrics.InFlight(), 0);
   const std::string text = metrics.Render();
   EXPECT_THAT(text, HasSubstr("{method=\"Execute\",outcome=\"sent\",reason=\"\"} 4000\n"));
-  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_reused_total 4000\n"));
-  EXPECT_THAT(text, HasSubstr("sendstep_smtp_connections_closed_total{why=\"idle\"} 4000\n"));
 }
 
 }  // namespace

@@ -54,6 +54,21 @@ TEST_F(RequestMappingTest, AnOrdinaryRequestHasNoFindings) {
   EXPECT_EQ(command.value.account.resolved.settings.ehlo_name, "example.com");
 }
 
+TEST_F(RequestMappingTest, BodiesAndAttachmentsOfARequestThatIsMovedInAreNotCopied) {
+  v1::ExecuteRequest request = good_;
+  v1::Email& email = *request.mutable_email();
+  email.set_html(std::string(1000, 'h'));
+  email.set_text(std::string(1000, 't'));
+  email.add_attachments()->set_content(std::string(1000, 'a'));
+  const char* const html = email.html().data();
+  const char* const text = email.text().data();
+  const char* const attached = email.attachments(0).content().data();
+  const Checked<SendCommand> command = MapExecute(std::move(request), catalog_, false);
+  EXPECT_EQ(command.value.message.html.data(), html);
+  EXPECT_EQ(command.value.message.text.data(), text);
+  EXPECT_EQ(command.value.message.attachments.at(0).content.data(), attached);
+}
+
 TEST_F(RequestMappingTest, RequestIdIsRequiredWhereTheOperatorSaysSo) {
   const Checked<SendCommand> without = MapExecute(good_, catalog_, true);
   ASSERT_FALSE(without.ok());

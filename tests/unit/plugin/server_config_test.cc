@@ -67,6 +67,8 @@ TEST(ServerConfigTest, NothingGivenMeansLoopbackAndNoSandbox) {
   EXPECT_GE(config.threads, 1);
   EXPECT_EQ(config.max_connections_per_account, 20);
   EXPECT_EQ(config.log_level, Level::kInfo);
+  EXPECT_EQ(config.in_flight.calls, 10'000u);
+  EXPECT_EQ(config.in_flight.bytes, size_t{1} << 30);
 }
 
 TEST(ServerConfigTest, FlagsSetEverything) {
@@ -92,7 +94,11 @@ TEST(ServerConfigTest, FlagsSetEverything) {
                                     "--max-concurrent-streams",
                                     "7",
                                     "--max-connections-per-account",
-                                    "10000"});
+                                    "10000",
+                                    "--max-in-flight",
+                                    "50",
+                                    "--max-in-flight-bytes",
+                                    "256MiB"});
   EXPECT_EQ(config.listen.ToString(), "[::1]:0");
   EXPECT_EQ(config.http_listen->ToString(), "127.0.0.1:0");
   EXPECT_TRUE(config.sandbox);
@@ -105,6 +111,8 @@ TEST(ServerConfigTest, FlagsSetEverything) {
   EXPECT_EQ(config.log_level, Level::kDebug);
   EXPECT_EQ(config.max_concurrent_streams, 7);
   EXPECT_EQ(config.max_connections_per_account, 10'000);
+  EXPECT_EQ(config.in_flight.calls, 50u);
+  EXPECT_EQ(config.in_flight.bytes, size_t{256} << 20);
 }
 
 TEST(ServerConfigTest, EnvironmentSetsWhatFlagsDoNot) {
@@ -203,6 +211,10 @@ TEST(ServerConfigTest, ValuesOutOfRangeAreRefused) {
       {"--max-concurrent-streams", "0"},
       {"--max-connections-per-account", "0"},
       {"--max-connections-per-account", "10001"},
+      {"--max-in-flight", "0"},
+      {"--max-in-flight-bytes", "63KiB"},
+      {"--max-in-flight-bytes", "1025GiB"},
+      {"--max-in-flight-bytes", "1GB"},
       {"--ehlo-name", "not a name"},
       {"--relays-file", "/nonexistent/relays.yaml"},
       {"--profiles-dir", "/nonexistent"}};

@@ -257,7 +257,8 @@ const char kServer[] = R"(
               ports { port: 587 tls: TLS_MODE_STARTTLS } }
   providers { id: "custom" default_port: 25 }
   providers { id: "sandbox" }
-  limits { max_recipients: 100 max_request_bytes: 41943040 }
+  limits { max_recipients: 100 max_request_bytes: 41943040
+           max_in_flight: 10000 max_in_flight_bytes: 1073741824 }
   sandbox { maildir: "/var/mail/sandbox" behaviors { local_part: "reject" description: "550" } }
 )";
 
@@ -287,6 +288,7 @@ TEST(Render, AServerShowsLimitsAndSandbox) {
   EXPECT_THAT(text, HasSubstr("sendstep 0.1.0  sendstep.v1\n"));
   EXPECT_THAT(text, HasSubstr("  providers      gmail, sendgrid, custom, sandbox\n"));
   EXPECT_THAT(text, HasSubstr("  request        40 MiB\n"));
+  EXPECT_THAT(text, HasSubstr("  at once        10000 calls\n                 1024 MiB\n"));
   EXPECT_THAT(text, HasSubstr("sandbox  /var/mail/sandbox\n  reject@...  550\n"));
 }
 

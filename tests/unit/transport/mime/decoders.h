@@ -1,4 +1,4 @@
-// Small decoders of what compose writes, after the RFCs and not after our encoders.
+// Small readers of what compose writes, after the RFCs and not after our encoders.
 #ifndef SENDSTEP_TESTS_UNIT_TRANSPORT_MIME_DECODERS_H_
 #define SENDSTEP_TESTS_UNIT_TRANSPORT_MIME_DECODERS_H_
 
@@ -9,7 +9,20 @@
 #include <string_view>
 #include <vector>
 
+#include "transport/base/content.h"
+
 namespace sendstep::mime {
+
+// All bytes of a content.
+inline std::string Flat(const base::Content& content) {
+  std::string bytes;
+  std::string scratch;
+  scratch.reserve(content.size() + 100);
+  base::ContentReader reader(content);
+  while (!reader.done()) bytes += reader.Next(content.size() + 100, scratch);
+  EXPECT_EQ(bytes.size(), content.size());
+  return bytes;
+}
 
 inline int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';

@@ -12,6 +12,7 @@
 #include <random>
 #include <string>
 
+#include "tests/unit/transport/mime/decoders.h"
 #include "transport/mime/compose.h"
 
 namespace sendstep::mime {
@@ -112,7 +113,7 @@ class ParseBack : public testing::Test {
                                     "<0123456789abcdef0123456789abcdef@example.com>", "seed"};
     const auto composed = Compose(ToMessage(email), options);
     ASSERT_TRUE(composed) << name << ": " << composed.error().detail;
-    Write(name, email, composed->bytes);
+    Write(name, email, Flat(composed->content));
   }
 
   void Write(const std::string& name, const json& email, const std::string& bytes) {
@@ -298,10 +299,10 @@ TEST_F(ParseBack, EveryDifferenceIsSeen) {
   for (const auto& [path, value] : changes) {
     json other = email;
     other[json::json_pointer(path)] = value;
-    Write("changed" + std::to_string(changed++), other, composed->bytes);
+    Write("changed" + std::to_string(changed++), other, Flat(composed->content));
   }
-  Write("bare_line_feed", email, composed->bytes + "bare\n");
-  Write("same", email, composed->bytes);
+  Write("bare_line_feed", email, Flat(composed->content) + "bare\n");
+  Write("same", email, Flat(composed->content));
   const std::filesystem::path output = folder_ / "output";
   EXPECT_EQ(Compare(" >" + output.string()), 1);
   std::ifstream lines(output);

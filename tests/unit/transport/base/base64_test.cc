@@ -1,0 +1,39 @@
+#include "transport/base/base64.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace sendstep::base {
+namespace {
+
+TEST(Base64, MatchesTheTestVectorsOfRfc4648) {
+  const std::pair<const char*, const char*> cases[] = {{"", ""},
+                                                       {"f", "Zg=="},
+                                                       {"fo", "Zm8="},
+                                                       {"foo", "Zm9v"},
+                                                       {"foob", "Zm9vYg=="},
+                                                       {"fooba", "Zm9vYmE="},
+                                                       {"foobar", "Zm9vYmFy"}};
+  for (const auto& [bytes, encoded] : cases) {
+    std::string out;
+    AppendBase64(bytes, out);
+    EXPECT_EQ(out, encoded);
+  }
+}
+
+TEST(Base64Lines, HaveAnnouncedSizeAnd76DigitsButTheLast) {
+  std::string bytes;
+  for (size_t size = 0; size < 300; ++size, bytes += static_cast<char>(size)) {
+    std::string one_line;
+    AppendBase64(bytes, one_line);
+    for (size_t at = 76; at < one_line.size(); at += 78) one_line.insert(at, "\r\n");
+    std::string lines = "before ";
+    AppendBase64Lines(bytes, lines);
+    EXPECT_EQ(lines, "before " + one_line);
+    EXPECT_EQ(Base64LinesSize(size), one_line.size());
+  }
+}
+
+}  // namespace
+}  // namespace sendstep::base

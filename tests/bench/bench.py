@@ -52,7 +52,7 @@ class Program:
         self._out = self.folder / "out"
         with self._out.open("wb") as out, self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*prefix, "setpriv", "--pdeathsig", "TERM", *map(str, argv)],
+                ["setpriv", "--pdeathsig", "TERM", *prefix, *map(str, argv)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                 env=support.clean_environment(env))
         support.atexit.register(self.stop)
@@ -117,12 +117,13 @@ class Server(Program):
 class Sendstepd(Server):
     """Logs and metrics are on, as they are by default."""
 
-    def __init__(self, *flags, prefix=(), unix=False):
+    def __init__(self, *flags, prefix=(), unix=False, binary=None):
         """`unix`: on a Unix socket and without metrics, for where there is no loopback."""
         folder = temporary_folder()
         listen, http = (f"unix:{folder}/socket", "off") if unix else ["127.0.0.1:0"] * 2
-        super().__init__([support.BUILD / "sendstepd", "--listen", listen, "--http-listen", http,
-                          "--state-dir", folder / "state", *flags], folder=folder, prefix=prefix)
+        super().__init__([binary or support.BUILD / "sendstepd", "--listen", listen,
+                          "--http-listen", http, "--state-dir", folder / "state", *flags],
+                         folder=folder, prefix=prefix)
         self.http = None
 
     def metrics(self):

@@ -263,7 +263,7 @@ def settled(value, seconds=2, patience=300):
     last, since = value(), time.monotonic()
     deadline = since + patience
     while time.monotonic() < min(since + seconds, deadline):
-        time.sleep(0.05)
+        time.sleep(0.2)
         now = value()
         if now != last:
             last, since = now, time.monotonic()

@@ -52,7 +52,7 @@ class Program:
         self._out = self.folder / "out"
         with self._out.open("wb") as out, self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*prefix, "setpriv", "--pdeathsig", "TERM", *map(str, argv)],
+                ["setpriv", "--pdeathsig", "TERM", *prefix, *map(str, argv)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                 env=support.clean_environment(env))
         support.atexit.register(self.stop)
@@ -117,10 +117,12 @@ class Server(Program):
 class Sendstepd(Server):
     """Logs and metrics are on, as they are by default."""
 
-    def __init__(self, *flags, prefix=()):
+    def __init__(self, *flags, prefix=(), unix=False, binary=None):
+        """`unix`: on a Unix socket and without metrics, for where there is no loopback."""
         folder = temporary_folder()
-        super().__init__([support.BUILD / "sendstepd", "--listen", "127.0.0.1:0", "--http-listen",
-                          "127.0.0.1:0", "--state-dir", folder / "state", *flags],
+        listen, http = (f"unix:{folder}/socket", "off") if unix else ["127.0.0.1:0"] * 2
+        super().__init__([binary or support.BUILD / "sendstepd", "--listen", listen,
+                          "--http-listen", http, "--state-dir", folder / "state", *flags],
                          folder=folder, prefix=prefix)
         self.http = None
 
@@ -135,6 +137,12 @@ class Sendstepd(Server):
         """The sum of a metric over its labels."""
         return sum(float(value) for value in re.findall(
             rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", self.metrics(), re.MULTILINE))
+
+
+def known(*flags):
+    """Of pairs of a flag of sendstepd and its value, those that it has."""
+    text = support.run([support.BUILD / "sendstepd", "--help"]).out
+    return [word for flag, value in flags if flag in text for word in (flag, value)]
 
 
 def echo():
@@ -180,6 +188,24 @@ class Sink(Program):
         pass
 
 
+class Tarpit(Program):
+    """Takes a message and never answers its end."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, certificate=()):
+        super().__init__([support.BUILD / "bench_tarpit", *certificate])
+        self.port = int(self.wait_line(r"^listening (\d+)").group(1))
+        self._idle = self._descriptors()
+
+    def _descriptors(self):
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def connections(self):
+        """Open ones."""
+        return self._descriptors() - self._idle
+
+
 class Sandbox(Program):
     """The sandbox of a sendstepd of its own, so that what it costs is not counted as the sender's.
     It syncs each message: its Maildir is in memory, where that costs nothing."""
@@ -209,12 +235,12 @@ def target(server, tls="off"):
             *([] if tls == "off" else ["--any-certificate"])]
 
 
-def load(address, *options, prefix=(), patience=900):
+def load(address, *options, prefix=(), env=None, patience=900):
     """Runs bench_load to its end; what it reports."""
     addresses = [address] if isinstance(address, str) else address
     argv = [*prefix, support.BUILD / "bench_load", "--address", *addresses, *options]
     done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=patience,
-                          env=support.clean_environment())
+                          env=support.clean_environment(env))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -230,6 +256,18 @@ class Load(Program):
         """Waits for its end."""
         self.process.wait(patience)
         return json.loads(self._out.read_text())
+
+
+def settled(value, seconds=2, patience=300):
+    """Waits until value() has not changed for a while, and returns it."""
+    last, since = value(), time.monotonic()
+    deadline = since + patience
+    while time.monotonic() < min(since + seconds, deadline):
+        time.sleep(0.2)
+        now = value()
+        if now != last:
+            last, since = now, time.monotonic()
+    return last
 
 
 def smtp_source(sink, count, message_bytes, sessions):

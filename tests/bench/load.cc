@@ -1,7 +1,8 @@
 // bench_load: calls Execute at one or more servers and says in JSON on stdout how that went: calls
 // made and OK, failures by status and reason with the first one's text, seconds, calls a second,
 // latencies in milliseconds. Bounded in count, time or both. SIGTERM and SIGINT end it with what it
-// has so far. `bench_load --help` lists the options.
+// has so far. `bench_load --help` lists the options. The password of --username comes from the
+// environment: BENCH_LOAD_PASSWORD.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -45,7 +46,7 @@ Options Parse(int argc, char** argv) {
                                                           {"implicit", v1::TLS_MODE_IMPLICIT}};
   Options options;
   double seconds = 0, deadline = 60;
-  std::string host = "127.0.0.1", tls = "off", ca_file;
+  std::string host = "127.0.0.1", tls = "off", username, ca_file;
   int port = 25;
   bool no_request_id = false, any_certificate = false;
   CLI::App app("Calls Execute and measures.", "bench_load");
@@ -65,6 +66,7 @@ Options Parse(int argc, char** argv) {
   app.add_option("--smtp-host", host, "Else through this SMTP server.");
   app.add_option("--smtp-port", port, "Its port.");
   app.add_option("--tls", tls, "off, on, starttls or implicit.")->check(CLI::IsMember(kTls));
+  app.add_option("--username", username, "SMTP username, also the sender.");
   app.add_option("--ca-file", ca_file, "PEM file of its certificate authority.")
       ->check(CLI::ExistingFile);
   app.add_flag("--any-certificate", any_certificate, "Trust any certificate of its.");
@@ -85,6 +87,10 @@ Options Parse(int argc, char** argv) {
   options.payload.smtp = sendstep::testing::SmtpAt(host, port, kTls.at(tls));
   if (!ca_file.empty()) options.payload.smtp.set_ca_pem(ReadFile(ca_file));
   options.payload.smtp.set_insecure_skip_verify(any_certificate);
+  if (const char* password = std::getenv("BENCH_LOAD_PASSWORD"); !username.empty() && password) {
+    options.payload.smtp.set_username(username);
+    options.payload.smtp.mutable_password()->set_value(password);
+  }
   options.payload.request_ids = !no_request_id;
   return options;
 }

@@ -24,7 +24,8 @@ std::string Noise(size_t bytes) {
 
 v1::Email EmailOf(const PayloadOptions& options) {
   v1::Email email;
-  email.mutable_from()->set_email("shop@bench.example");
+  const std::string& username = options.smtp.username();
+  email.mutable_from()->set_email(username.empty() ? "shop@bench.example" : username);
   email.mutable_from()->set_name("The Shop");
   email.add_to()->set_email("customer@receiver.example");
   email.set_subject("Your order has left");

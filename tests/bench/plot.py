@@ -4,7 +4,7 @@ import math
 import statistics
 from html import escape
 
-WIDTH, LEFT, RIGHT, BAR = 860, 260, 90, 22
+WIDTH, LEFT, RIGHT, BAR = 880, 280, 90, 22
 PANEL = 300  # the lines' height
 COLOURS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#57606a")
 

@@ -5,6 +5,7 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -17,11 +18,13 @@
 namespace sendstep::plugin {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 constexpr size_t kMaxLine = 16 * 1024;
 // Strings are cut to the first of these lengths that makes the line short enough.
 constexpr std::array<size_t, 3> kMaxStrings = {8192, 512, 64};
+
+constexpr std::array<std::string_view, 3> kHeadKeys = {"time", "level", "event"};
 
 class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
@@ -100,16 +103,47 @@ std::string Cut(const std::string& text, size_t max_bytes) {
   return text.substr(0, end) + "…";
 }
 
-std::string Line(const Json& head, std::span<const Field> fields, size_t max_string) {
-  Json line = head;
-  for (const Field& field : fields) {
-    const auto* text = std::get_if<std::string>(&field.value);
-    Json value = text != nullptr
-                     ? Json(Cut(*text, max_string))
-                     : std::visit([](const auto& scalar) { return Json(scalar); }, field.value);
-    line.emplace(Cut(field.key, kMaxStrings.back()), std::move(value));  // keeps what is there
+// As a JSON string. Most of what is logged needs no escape.
+void AppendString(std::string_view text, std::string& line) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+  });
+  if (!plain) {
+    line += Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    return;
   }
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+  line += '"';
+  line += text;
+  line += '"';
+}
+
+void AppendValue(const Field& field, size_t max_string, std::string& line) {
+  if (const auto* text = std::get_if<std::string>(&field.value)) {
+    AppendString(Cut(*text, max_string), line);
+  } else if (const auto* number = std::get_if<int64_t>(&field.value)) {
+    line += std::to_string(*number);
+  } else {
+    line += std::visit([](const auto& scalar) { return Json(scalar).dump(); }, field.value);
+  }
+}
+
+// A field whose key another has before it is left out.
+std::string Line(std::string_view head, std::span<const Field> fields, size_t max_string) {
+  std::string line(head);
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const std::string& key = fields[i].key;
+    const auto same = [&key](const Field& other) { return other.key == key; };
+    const std::span<const Field> before = fields.subspan(0, i);
+    if (std::ranges::find(kHeadKeys, key) != kHeadKeys.end() || std::ranges::any_of(before, same)) {
+      continue;
+    }
+    line += ',';
+    AppendString(Cut(key, kMaxStrings.back()), line);
+    line += ':';
+    AppendValue(fields[i], max_string, line);
+  }
+  line += '}';
+  return line;
 }
 
 void GrpcLog(gpr_log_func_args* args) {
@@ -134,10 +168,9 @@ std::optional<Level> ParseLevel(std::string_view name) {
 
 void Log(Level level, std::string_view event, std::span<const Field> fields) {
   if (!LogsAt(level)) return;
-  Json head;
-  head["time"] = Now();
-  head["level"] = kLevels[static_cast<size_t>(level)].second;
-  head["event"] = Cut(std::string(event), kMaxStrings.back());
+  std::string head = fmt::format(R"({{"time":"{}","level":"{}","event":)", Now(),
+                                 kLevels[static_cast<size_t>(level)].second);
+  AppendString(Cut(std::string(event), kMaxStrings.back()), head);
   std::string line;
   for (const size_t max_string : kMaxStrings) {
     line = Line(head, fields, max_string);

@@ -46,8 +46,8 @@ std::string MailboxAdvice(const Resolved& resolved) {
 
 Explained HostNotFound(const Resolved& resolved) {
   std::string advice = "Check the server's name for a slip.";
-  if (!resolved.similar_host.empty()) {
-    advice = absl::StrCat("Did you mean ", resolved.similar_host, "?");
+  if (const std::string similar = resolved.SimilarHost(); !similar.empty()) {
+    advice = absl::StrCat("Did you mean ", similar, "?");
   } else if (!resolved.region.empty()) {
     advice = absl::StrCat("Check the region: ", resolved.region, " has no SMTP server.");
   }

@@ -42,6 +42,27 @@ bool IsReal(const Profile& profile) { return !profile.host().empty() || profile.
 
 std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\""); }
 
+// Where `host` is one or two slips away from a known one, that; else empty.
+std::string SimilarHost(const Registry& registry, const std::string& host) {
+  std::string similar;
+  size_t least = 4;
+  const auto consider = [&](const std::string& known) {
+    if (known.empty() || host.size() > 64) return;
+    const size_t distance = EditDistance(host, known);
+    if (distance >= least) return;
+    least = distance;
+    similar = known;
+  };
+  for (const auto& profile : registry.profiles()) {
+    consider(profile->host());
+    for (const std::string& known : profile->other_hosts()) consider(known);
+    for (const std::string& region : profile->regions().known()) {
+      consider(HostOfRegion(*profile, region));
+    }
+  }
+  return similar;
+}
+
 class Resolver {
  public:
   Resolver(const SmtpConfig& config, const Registry& registry, const ResolveContext& context)
@@ -112,7 +133,7 @@ class Resolver {
     profile_ = named != nullptr ? named : owner != nullptr ? owner : &registry_.Custom();
     if (!input_.ok() || !host_given_) return;
     if (owner == nullptr) {
-      SetSimilarHost();
+      resolved_.unknown_to = &registry_;
       if (named != nullptr && IsReal(*named)) WarnOfUnknownHost(*named);
     } else if (named == nullptr) {
       if (Trimmed(config_.provider).empty()) WarnOfChoice(*owner);
@@ -129,8 +150,8 @@ class Resolver {
   }
 
   void WarnOfUnknownHost(const Profile& named) {
-    const std::string meant =
-        resolved_.similar_host.empty() ? named.host() : resolved_.similar_host;
+    const std::string similar = SimilarHost(registry_, input_.host);
+    const std::string meant = similar.empty() ? named.host() : similar;
     findings_.Warn("host",
                    absl::StrCat(input_.host, " is not known as a host of ", named.title(), "."),
                    meant.empty() ? "Leave the host empty unless it is a gateway of your own."
@@ -148,25 +169,6 @@ class Resolver {
           "host", "WRONG_HOST",
           absl::StrCat(input_.host, " belongs to ", owner.title(), ", not to ", named.title(), "."),
           absl::StrCat("Leave the host empty, or set provider to ", Quoted(owner.id()), "."));
-    }
-  }
-
-  // A host one or two slips away from a known one: worth naming when DNS does not know it.
-  void SetSimilarHost() {
-    size_t least = 4;
-    const auto consider = [&](const std::string& known) {
-      if (known.empty() || input_.host.size() > 64) return;
-      const size_t distance = EditDistance(input_.host, known);
-      if (distance >= least) return;
-      least = distance;
-      resolved_.similar_host = known;
-    };
-    for (const auto& profile : registry_.profiles()) {
-      consider(profile->host());
-      for (const std::string& host : profile->other_hosts()) consider(host);
-      for (const std::string& region : profile->regions().known()) {
-        consider(HostOfRegion(*profile, region));
-      }
     }
   }
 
@@ -372,6 +374,10 @@ class Resolver {
 bool Resolved::ok() const {
   return std::none_of(findings.begin(), findings.end(),
                       [](const Finding& f) { return f.severity == Severity::kError; });
+}
+
+std::string Resolved::SimilarHost() const {
+  return unknown_to == nullptr ? "" : providers::SimilarHost(*unknown_to, settings.host);
 }
 
 Resolved Resolve(const SmtpConfig& config, const Registry& registry,

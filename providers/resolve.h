@@ -35,10 +35,12 @@ struct ResolveContext {
 struct Resolved {
   const Profile* profile = nullptr;  // never null when ok()
   smtp::SmtpSettings settings;
-  std::string region;             // empty where the profile has none
-  std::string similar_host;       // a known host that an unknown one resembles; for Explain
-  std::vector<Finding> findings;  // errors and warnings, errors first
-  bool ok() const;                // no error among the findings
+  std::string region;                    // empty where the profile has none
+  const Registry* unknown_to = nullptr;  // set: knows no provider of the host; outlives this
+  std::vector<Finding> findings;         // errors and warnings, errors first
+  bool ok() const;                       // no error among the findings
+  // The known host that an unknown one resembles; empty: none. Takes its time.
+  std::string SimilarHost() const;
 };
 
 // Never fails halfway: all findings come back at once, and `settings` is as complete as they allow.

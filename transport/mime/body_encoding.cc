@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transport/base/address.h"
 #include "transport/base/base64.h"
 
 namespace sendstep::mime {
@@ -80,28 +81,31 @@ std::string_view EncodingName(Encoding encoding) {
 std::string CanonicalLines(std::string_view text) {
   std::string lines;
   lines.reserve(text.size() + text.size() / 32);
-  while (!text.empty()) {
-    const size_t end = std::min(text.find_first_of(kCrlf), text.size());
-    lines += text.substr(0, end);
-    text.remove_prefix(end);
-    if (text.empty()) break;
+  size_t cr = text.find('\r');
+  for (size_t at = 0; at < text.size();) {
+    if (cr < at) cr = text.find('\r', at);
+    const size_t end = std::min({text.find('\n', at), cr, text.size()});
+    lines += text.substr(at, end - at);
+    at = end;
+    if (at == text.size()) break;
     lines += kCrlf;
-    text.remove_prefix(text.starts_with(kCrlf) ? 2 : 1);
+    at += text.substr(at).starts_with(kCrlf) ? 2 : 1;
   }
   return lines;
 }
 
 bool Is7Bit(std::string_view bytes) {
-  size_t column = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(bytes[i]);
-    if (byte == '\r' && bytes.substr(i).starts_with(kCrlf)) {
-      column = 0;
-      ++i;
-      continue;
+  if (!base::IsAscii(bytes) || bytes.find('\0') != bytes.npos) return false;
+  for (bool last = false; !last;) {
+    const size_t end = bytes.find('\n');
+    std::string_view line = bytes.substr(0, end);
+    last = end == bytes.npos;
+    if (!last) {
+      if (!line.ends_with('\r')) return false;
+      line.remove_suffix(1);
+      bytes.remove_prefix(end + 1);
     }
-    if (byte == 0 || byte > 127 || byte == '\r' || byte == '\n' || ++column > kMaxLine)
-      return false;
+    if (line.size() > kMaxLine || line.find('\r') != line.npos) return false;
   }
   return true;
 }

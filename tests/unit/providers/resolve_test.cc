@@ -103,7 +103,7 @@ TEST_F(ResolveTest, HostLikeAKnownOneIsRemembered) {
   Server("smtp.gmial.com");
   const Resolved resolved = Run();
   EXPECT_TRUE(resolved.ok());
-  EXPECT_EQ(resolved.similar_host, "smtp.gmail.com");
+  EXPECT_EQ(resolved.SimilarHost(), "smtp.gmail.com");
 }
 
 TEST_F(ResolveTest, NoProviderAndNoHostIsAnError) {

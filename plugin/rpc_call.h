@@ -73,6 +73,11 @@ class RpcCall final : public grpc::ServerUnaryReactor {
     co_return co_await work();
   }
 
+  // OnCancel and OnDone never wait, so gRPC may call them on whatever thread it has, its own or the
+  // one that called Finish, instead of handing each over to a thread of its executor. Not part of
+  // gRPC's documented API; without it calls go on to work, and cost some 5 us more.
+  bool InternalInlineable() override { return true; }
+
   boost::asio::strand<boost::asio::any_io_executor> strand_;
   boost::asio::cancellation_signal signal_;  // on the strand only
   std::atomic<int>& open_;

@@ -14,7 +14,8 @@ ServerTraits TraitsOf(const SmtpSettings& settings, const base::Reply& greeting)
   const std::string text = greeting.lines.empty() ? std::string() : greeting.lines[0];
   const bool postfix = text.find(" ESMTP Postfix") != text.npos;
   const bool exim = text.find(" ESMTP Exim ") != text.npos;
-  traits.swallows_refused_chunk = settings.swallows_refused_chunk || postfix || exim;
+  const bool sandbox = text.ends_with(" ESMTP sendstep");
+  traits.swallows_refused_chunk = settings.swallows_refused_chunk || postfix || exim || sandbox;
   if (postfix) traits.max_flight_bytes = kMaxPostfixFlightBytes;
   return traits;
 }

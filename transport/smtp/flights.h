@@ -27,7 +27,7 @@ struct ServerTraits {
   size_t max_flight_bytes = size_t{64} << 10;
 };
 
-// By its greeting, Postfix and Exim swallow a chunk after refused recipients.
+// By their greetings: Postfix, Exim and the sandbox swallow a chunk after refused recipients.
 ServerTraits TraitsOf(const SmtpSettings& settings, const base::Reply& greeting);
 
 // What a server says it can, and cannot.

@@ -220,7 +220,8 @@ class Operations(unittest.TestCase):
         self.assertIn("RECIPIENTS_REFUSED", {reason for _, reason in counted})
         self.assertRegex(text, r'sendstep_stage_seconds_count\{stage="\w*data"\} 1')
         self.assertRegex(text, r'sendstep_smtp_replies_total\{class="2xx"\} [1-9]')
-        self.assertRegex(text, r'sendstep_smtp_replies_total\{class="5xx"\} 1')
+        # The recipient's, and that of the DATA which was sent along with it.
+        self.assertRegex(text, r'sendstep_smtp_replies_total\{class="5xx"\} 2')
 
     @staticmethod
     def labels(text):

@@ -6,7 +6,6 @@ InFlight::Entry InFlight::Enter(size_t bytes) {
   const Limit limit = Take(bytes);
   if (limit != Limit::kNone) {
     metrics_.Overloaded(limit == Limit::kCalls ? "calls" : "bytes");
-    trimmer_.Freed(bytes);
     return {nullptr, limit};
   }
   metrics_.RequestBytesHeld(static_cast<int64_t>(bytes));
@@ -29,7 +28,6 @@ void InFlight::GiveBack(size_t bytes) {
     bytes_ -= bytes;
   }
   metrics_.RequestBytesHeld(-static_cast<int64_t>(bytes));
-  trimmer_.Freed(bytes);
 }
 
 }  // namespace sendstep::plugin

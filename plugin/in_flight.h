@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 
-#include "plugin/heap_trimmer.h"
 #include "plugin/metrics.h"
 
 namespace sendstep::plugin {
@@ -30,9 +29,8 @@ class InFlight {
     Limit limit = Limit::kNone;
   };
 
-  // Both outlive this, and this outlives all rooms.
-  InFlight(const InFlightLimits& limits, Metrics& metrics, HeapTrimmer& trimmer)
-      : limits_(limits), metrics_(metrics), trimmer_(trimmer) {}
+  // The metrics outlive this, and this outlives all rooms.
+  InFlight(const InFlightLimits& limits, Metrics& metrics) : limits_(limits), metrics_(metrics) {}
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
 
@@ -45,7 +43,6 @@ class InFlight {
 
   const InFlightLimits limits_;
   Metrics& metrics_;
-  HeapTrimmer& trimmer_;
   std::mutex mutex_;
   size_t calls_ = 0;
   size_t bytes_ = 0;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "plugin/logging.h"
 #include "plugin/server.h"
 #include "plugin/server_config.h"
@@ -55,6 +56,8 @@ void WaitForSignal() {
 
 int main(int argc, char** argv) {
   ProtectMemory();
+  // gRPC takes its locks thousands of times a second; looking for cycles among them is for tests.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is the ledger's error, not the end
   const auto command_line = sendstep::plugin::ParseCommandLine(

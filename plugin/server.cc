@@ -357,8 +357,7 @@ class Server::Impl {
 
   const ServerConfig config_;
   Metrics metrics_;
-  HeapTrimmer heap_trimmer_;
-  InFlight in_flight_{config_.in_flight, metrics_, heap_trimmer_};
+  InFlight in_flight_{config_.in_flight, metrics_};
   std::atomic<bool> serving_ = false;
   std::atomic<bool> draining_ = false;
   std::atomic<bool> ledger_well_ = true;

@@ -24,11 +24,10 @@ class InFlightTest : public testing::Test {
   }
 
   Metrics metrics_;
-  HeapTrimmer trimmer_;
 };
 
 TEST_F(InFlightTest, OneCallMoreThanTheLimitIsRefusedUntilAnotherHasEnded) {
-  InFlight in_flight({2, 1000}, metrics_, trimmer_);
+  InFlight in_flight({2, 1000}, metrics_);
   const InFlight::Entry first = in_flight.Enter(0);
   InFlight::Entry second = in_flight.Enter(0);
   const InFlight::Entry third = in_flight.Enter(0);
@@ -42,7 +41,7 @@ TEST_F(InFlightTest, OneCallMoreThanTheLimitIsRefusedUntilAnotherHasEnded) {
 }
 
 TEST_F(InFlightTest, BytesBeyondTheLimitAreRefusedAndSmallerOnesStillFit) {
-  InFlight in_flight({100, 1000}, metrics_, trimmer_);
+  InFlight in_flight({100, 1000}, metrics_);
   const InFlight::Entry large = in_flight.Enter(900);
   const InFlight::Entry too_large = in_flight.Enter(101);
   EXPECT_EQ(too_large.room, nullptr);
@@ -53,13 +52,13 @@ TEST_F(InFlightTest, BytesBeyondTheLimitAreRefusedAndSmallerOnesStillFit) {
 }
 
 TEST_F(InFlightTest, WhatIsLargerThanTheLimitNeverFits) {
-  InFlight in_flight({100, 1000}, metrics_, trimmer_);
+  InFlight in_flight({100, 1000}, metrics_);
   EXPECT_EQ(in_flight.Enter(1001).limit, InFlight::Limit::kBytes);
   EXPECT_EQ(in_flight.Enter(static_cast<size_t>(-1)).limit, InFlight::Limit::kBytes);
 }
 
 TEST_F(InFlightTest, RoomIsGivenBackByItsLastCopyAndOnce) {
-  InFlight in_flight({1, 1000}, metrics_, trimmer_);
+  InFlight in_flight({1, 1000}, metrics_);
   InFlight::Room call = in_flight.Enter(600).room;
   InFlight::Room run = call;
   call.reset();
@@ -71,7 +70,7 @@ TEST_F(InFlightTest, RoomIsGivenBackByItsLastCopyAndOnce) {
 }
 
 TEST_F(InFlightTest, ThreadsNeverGoBeyondTheLimitAndLeaveNothingBehind) {
-  InFlight in_flight({3, 30}, metrics_, trimmer_);
+  InFlight in_flight({3, 30}, metrics_);
   {
     std::atomic<int> inside = 0;
     std::vector<std::jthread> threads;

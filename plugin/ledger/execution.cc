@@ -87,6 +87,15 @@ Recipient* Find(Execution& execution, size_t index) {
   return index < execution.recipients.size() ? &execution.recipients[index] : nullptr;
 }
 
+bool EveryOfferedIn(const std::vector<Verdict::Refused>& refused, const Execution& execution) {
+  for (size_t i = 0; i < execution.recipients.size(); ++i) {
+    if (execution.recipients[i].state != Recipient::State::kOffered) continue;
+    const auto is = [i](const Verdict::Refused& one) { return one.index == i; };
+    if (std::none_of(refused.begin(), refused.end(), is)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Decision Begin(const Execution* known, const Claim& claim, Time now) {
@@ -137,21 +146,22 @@ std::optional<Execution> Settle(const Execution& known, uint64_t epoch, const Ve
   if (known.epoch != epoch || (!gated && known.state != State::kReserved)) return std::nullopt;
   if (!gated && verdict.kind != Kind::kNotTaken) return std::nullopt;
   Execution next = known;
-  for (Recipient& recipient : next.recipients) {
-    if (recipient.state != Recipient::State::kOffered || verdict.kind == Kind::kUncertain) continue;
-    recipient.state =
-        verdict.kind == Kind::kTaken ? Recipient::State::kAccepted : Recipient::State::kOpen;
-  }
+  // A server may take a message although it has refused everyone it was offered for.
+  const bool keep_offered =
+      verdict.kind == Kind::kUncertain && EveryOfferedIn(verdict.refused, known);
   for (const Verdict::Refused& refused : verdict.refused) {
     Recipient* recipient = Find(next, refused.index);
-    if (recipient == nullptr || Delivered(*recipient) ||
-        recipient->state == Recipient::State::kOffered) {
-      continue;
-    }
+    if (recipient == nullptr || Delivered(*recipient)) continue;
+    if (keep_offered && recipient->state == Recipient::State::kOffered) continue;
     recipient->state =
         refused.code / 100 == 5 ? Recipient::State::kRejected : Recipient::State::kDeferred;
     recipient->code = refused.code;
     recipient->enhanced_code = refused.enhanced_code;
+  }
+  for (Recipient& recipient : next.recipients) {
+    if (recipient.state != Recipient::State::kOffered || verdict.kind == Kind::kUncertain) continue;
+    recipient.state =
+        verdict.kind == Kind::kTaken ? Recipient::State::kAccepted : Recipient::State::kOpen;
   }
   next.state = StateOf(next.recipients);
   next.last_reply = verdict.last_reply;

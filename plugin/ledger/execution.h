@@ -132,7 +132,8 @@ Decision Begin(const Execution* known, const Claim& claim, Time now);
 
 // What the owner of `epoch` does. Nothing: it is the owner no longer, and may send nothing more.
 //
-// Before the end of a message to `offered`, indexes of recipients that the server took.
+// Before the end of a message to `offered`, indexes of recipients that the server took, or may take:
+// where their replies come only after the end, Settle is told of those refused.
 std::optional<Execution> Gate(const Execution& known, uint64_t epoch,
                               std::span<const size_t> offered, const Timing& timing, Time now);
 // The owner is alive.
@@ -147,7 +148,8 @@ struct Verdict {
     kUncertain,  // the end was sent and no usable reply came
   };
   Kind kind = Kind::kNotTaken;
-  // The recipients that this attempt tried and the server refused, by index.
+  // The recipients that this attempt tried and the server refused, by index, whether they were
+  // offered or not.
   struct Refused {
     size_t index = 0;
     int code = 0;

@@ -242,31 +242,37 @@ class Model {
     return false;
   }
 
-  // The server takes some recipients and refuses others; then the gate.
+  // The server takes some recipients and refuses others, and the gate is told of those taken; or
+  // all goes in one flight, and the gate is told of everyone before the server has said a word.
   void Envelope(const World& world, int i) {
     const std::vector<size_t>& send_to = world.owners[i].offered;
     const size_t kinds = send_to.size() == 1 ? 3 : 9;  // each: taken, 4xx, 5xx
     for (size_t kind = 0; kind < kinds; ++kind) {
-      World next = world;
-      Owner& owner = next.owners[i];
-      owner.offered.clear();
-      for (size_t n = 0, rest = kind; n < send_to.size(); ++n, rest /= 3) {
-        if (rest % 3 == 0) {
-          owner.offered.push_back(send_to[n]);
-        } else {
-          owner.verdict.refused.push_back({send_to[n], rest % 3 == 1 ? 450 : 550, ""});
+      for (const bool at_once : {false, true}) {
+        World next = world;
+        Owner& owner = next.owners[i];
+        owner.offered.clear();
+        for (size_t n = 0, rest = kind; n < send_to.size(); ++n, rest /= 3) {
+          if (rest % 3 == 0) {
+            owner.offered.push_back(send_to[n]);
+          } else {
+            owner.verdict.refused.push_back({send_to[n], rest % 3 == 1 ? 450 : 550, ""});
+          }
         }
+        const bool nobody = owner.offered.empty();
+        const std::vector<size_t>& told = at_once ? send_to : owner.offered;
+        if (nobody && !at_once) {
+          owner.at = At::kKnows;
+          owner.verdict.kind = Verdict::Kind::kNotTaken;
+        } else if (auto gated = Gate(*next.stored, owner.epoch, told, kTiming, next.now())) {
+          next.stored = *gated;
+          owner.at = nobody ? At::kKnows : At::kGated;
+          owner.verdict.kind = Verdict::Kind::kNotTaken;
+        } else {
+          owner = {.run = owner.run};  // fenced: it sends no end
+        }
+        Visit(std::move(next));
       }
-      if (owner.offered.empty()) {
-        owner.at = At::kKnows;
-        owner.verdict.kind = Verdict::Kind::kNotTaken;
-      } else if (auto gated = Gate(*next.stored, owner.epoch, owner.offered, kTiming, next.now())) {
-        next.stored = *gated;
-        owner.at = At::kGated;
-      } else {
-        owner = {.run = owner.run};  // fenced: it sends no end
-      }
-      Visit(std::move(next));
     }
   }
 

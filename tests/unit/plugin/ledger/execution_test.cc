@@ -202,6 +202,27 @@ TEST(Execution, RefusedForGoodBesideOneAcceptedIsSent) {
   EXPECT_EQ(sent.recipients[1].enhanced_code, "5.1.1");
 }
 
+TEST(Execution, OfferedBeforeTheServerRefusedThemTheyAreRefused) {
+  const Execution sent = Settled(Gated(Claimed()), Taken({{1, 550, "5.1.1"}}));
+  EXPECT_EQ(sent.state, State::kSent);
+  EXPECT_EQ(sent.recipients[0].state, Recipient::State::kAccepted);
+  EXPECT_EQ(sent.recipients[1].state, Recipient::State::kRejected);
+  EXPECT_EQ(Settled(Gated(Claimed()), Taken({{1, 450, ""}})).state, State::kPending);
+  EXPECT_EQ(Settled(Gated(Claimed()), Failed({{0, 550, ""}, {1, 550, ""}})).state, State::kFailed);
+}
+
+TEST(Execution, UncertainAreOnlyThoseNotRefusedUnlessEveryoneWas) {
+  Verdict unknown = Unknown();
+  unknown.refused = {{1, 550, "5.1.1"}};
+  const Execution one = Settled(Gated(Claimed()), unknown);
+  EXPECT_EQ(one.state, State::kUncertain);
+  EXPECT_EQ(one.recipients[0].state, Recipient::State::kOffered);
+  EXPECT_EQ(one.recipients[1].state, Recipient::State::kRejected);
+  unknown.refused = {{0, 550, ""}, {1, 550, ""}};
+  EXPECT_EQ(Settled(Gated(Claimed()), unknown).state, State::kUncertain)
+      << "the server took it, for whomever";
+}
+
 TEST(Execution, RetryOfWhatIsPendingGoesToTheDeferredAlone) {
   const Execution pending = Settled(Gated(Claimed(), {0}), Taken({{1, 450, "4.2.1"}}));
   ASSERT_EQ(pending.state, State::kPending);

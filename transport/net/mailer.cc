@@ -105,15 +105,18 @@ class OneGate final : public smtp::Gate {
   std::optional<std::vector<size_t>> passed_;
 };
 
-// One call's way to an open session, and what it does there.
+// One call's way to an open session, and what it does there. `alone`: over a connection that
+// nobody used before and nobody uses after, with a TLS handshake of its own.
 class Sending {
  public:
   Sending(dns::Resolver& resolver, Pool& pool, LiveCalls::Call& call,
-          const smtp::SmtpSettings& settings, base::Deadline deadline, smtp::Observer& observer)
+          const smtp::SmtpSettings& settings, bool alone, base::Deadline deadline,
+          smtp::Observer& observer)
       : resolver_(resolver),
         pool_(pool),
         call_(call),
         settings_(settings),
+        alone_(alone),
         deadline_(deadline),
         observer_(observer) {}
 
@@ -140,7 +143,8 @@ class Sending {
         const bool given_up = deadline_.Passed() || co_await Cancelled();
         const base::Error error = opened.error();
         const bool others = pool_.OpenFailed(std::move(*lease), error, given_up);
-        if (given_up || !others || want.fresh) co_return error;
+        if (given_up || !others || alone_) co_return error;
+        want.fresh = false;
       }
       want.first = true;
     }
@@ -158,9 +162,9 @@ class Sending {
     co_return outcome;
   }
 
-  // Gives the lease back; `alone`: after QUIT, so that nobody uses the connection again.
-  asio::awaitable<void> End(Pool::Lease lease, const Result<DeliveryReport>& outcome, bool alone) {
-    if (alone) {
+  // Gives the lease back; of a connection of its own after QUIT.
+  asio::awaitable<void> End(Pool::Lease lease, const Result<DeliveryReport>& outcome) {
+    if (alone_) {
       const LiveCalls::Call::Use use(call_, lease.connection->stream);
       co_await lease.connection->session.Quit(deadline_);
     }
@@ -183,8 +187,8 @@ class Sending {
   asio::awaitable<Result<std::unique_ptr<Connection>>> Open(const Pool::Lease& lease) {
     Result<tcp::socket> socket = co_await Connect(resolver_, settings_, deadline_, observer_);
     if (!socket) co_return socket.error();
-    auto connection =
-        std::make_unique<Connection>(std::move(*socket), settings_, lease.tls_sessions, observer_);
+    auto connection = std::make_unique<Connection>(
+        std::move(*socket), settings_, alone_ ? nullptr : lease.tls_sessions, observer_);
     const LiveCalls::Call::Use use(call_, connection->stream);
     const Result<void> opened = co_await connection->session.Open(deadline_);
     if (opened) co_return connection;
@@ -196,6 +200,7 @@ class Sending {
   Pool& pool_;
   LiveCalls::Call& call_;
   const smtp::SmtpSettings& settings_;
+  const bool alone_;
   const base::Deadline deadline_;
   smtp::Observer& observer_;
   smtp::Distrust distrust_;
@@ -245,7 +250,7 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
     auto send = [&](smtp::Session& session) {
       return session.Send(envelope, message, each, deadline);
     };
-    Sending sending(resolver_, pool_, call, settings, deadline, observer);
+    Sending sending(resolver_, pool_, call, settings, options.own_connection, deadline, observer);
     Pool::Want want;
     want.fresh = options.own_connection;
     std::optional<base::Error> first_failure;
@@ -262,7 +267,7 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
       if (again) {
         first_failure = outcome.error();
         want.fresh = want.first = true;
-        co_await sending.End(std::move(*lease), outcome, /*alone=*/false);
+        co_await sending.End(std::move(*lease), outcome);
         continue;
       }
       // The gate had been told of fewer recipients than were accepted this time.
@@ -270,7 +275,7 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
       if (late) outcome = *first_failure;
       if (!outcome) outcome = Stopped(outcome.error(), calls_);
       Report(outcome, observer);
-      if (lease) co_await sending.End(std::move(*lease), outcome, options.own_connection);
+      if (lease) co_await sending.End(std::move(*lease), outcome);
       co_return outcome;
     }
   };
@@ -288,7 +293,7 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Check(const smtp::SmtpSettings& 
   auto run = [&](LiveCalls::Call& call) -> asio::awaitable<Result<DeliveryReport>> {
     co_await asio::this_coro::throw_if_cancelled(false);
     if (auto readable = WouldShowCredentials(settings, observer)) co_return *readable;
-    Sending sending(resolver_, pool_, call, settings, deadline, observer);
+    Sending sending(resolver_, pool_, call, settings, /*alone=*/true, deadline, observer);
     Pool::Want want;
     want.fresh = true;
     Result<Pool::Lease> lease = co_await sending.Begin(want);
@@ -300,7 +305,7 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Check(const smtp::SmtpSettings& 
     }
     if (!outcome) outcome = Stopped(outcome.error(), calls_);
     Report(outcome, observer);
-    if (lease) co_await sending.End(std::move(*lease), outcome, /*alone=*/true);
+    if (lease) co_await sending.End(std::move(*lease), outcome);
     co_return outcome;
   };
   co_return co_await Isolated<DeliveryReport>(calls_, run, observer);

@@ -1,11 +1,8 @@
 #include "transport/net/pool.h"
 
-#include <openssl/evp.h>
-#include <openssl/rand.h>
-
-#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -15,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "transport/net/pool_key.h"
 #include "transport/net/throttle.h"
 #include "transport/net/wakeup.h"
 
@@ -30,6 +28,7 @@ namespace {
 
 // How long what a server offered in vain is remembered: it may be mended meanwhile.
 constexpr std::chrono::hours kDistrustFor{1};
+constexpr int kServiceClosing = 421;
 // Where nothing tells when a wait would have ended.
 constexpr milliseconds kRetryAfter{1000};
 
@@ -40,49 +39,12 @@ base::Error HeldBack(std::string why, Time::duration retry_after) {
   return error;
 }
 
-// Says goodbye to a connection nobody uses.
-asio::awaitable<void> Leave(std::unique_ptr<Connection> connection) {
-  static smtp::Observer& nobody = *new smtp::Observer;
-  connection->stream.Attach(co_await asio::this_coro::executor);
-  connection->session.Observe(nobody);
-  co_await connection->session.Quit(base::Deadline::Never());
+base::Error Cancelled() {
+  return base::Failed(base::Stage::kTcp, Cause::kCancelled, base::ErrorClass::kTransient,
+                      "cancelled");
 }
 
 }  // namespace
-
-std::string PoolKey(const smtp::SmtpSettings& settings) {
-  static const std::array<char, 32> salt = [] {
-    std::array<char, 32> bytes = {};
-    RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size());
-    return bytes;
-  }();
-  std::string all(salt.data(), salt.size());
-  const auto add = [&all](std::string_view field) {
-    all += std::to_string(field.size());
-    all += ':';
-    all += field;
-  };
-  add(settings.tenant);
-  add(settings.host);
-  add(std::to_string(settings.port));
-  add(std::to_string(static_cast<int>(settings.tls.policy)));
-  add(settings.tls.verify ? "+" : "-");
-  add(settings.tls.ca_pem);
-  add(settings.ehlo_name);
-  for (const smtp::SaslMechanism mechanism : settings.mechanisms) {
-    add(smtp::MechanismName(mechanism));
-  }
-  if (settings.credentials) {
-    add(settings.credentials->username);
-    add(settings.credentials->password.Reveal());
-    add(settings.credentials->oauth2_token.Reveal());
-  }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest = {};
-  unsigned int size = 0;
-  EVP_Digest(all.data(), all.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  base::Wipe(all);
-  return {reinterpret_cast<const char*>(digest.data()), size};
-}
 
 // A send that has no turn yet. Under the pool's lock, but for `wakeup`.
 struct Waiter {
@@ -113,18 +75,24 @@ struct Pool::State : std::enable_shared_from_this<State> {
 
   explicit State(asio::any_io_executor on) : executor(std::move(on)) {}
 
-  std::shared_ptr<Account> Find(const smtp::SmtpSettings& settings);
+  std::shared_ptr<Account> Find(std::string key, const smtp::SendingLimits& limits);
   void Forget();
-  // Gives everyone his turn who has one now. What is closed on the way comes out in `closing`.
+  // Under the lock: `change(closing)`, and everyone has his turn who may have one then. What is to
+  // be closed comes out in `closing`, and is.
+  template <class Change>
+  void Apply(const std::shared_ptr<Account>& account, Change change);
   void Dispatch(const std::shared_ptr<Account>& account, Connections& closing);
   void Ended(ConnectionEnd why) { ++counted.ended[static_cast<size_t>(why)]; }
   std::unique_ptr<Connection> TakeIdle(Account& account, uint64_t id);
   void Arm(const std::shared_ptr<Account>& account, Time now);
-  void OnTimer(const std::shared_ptr<Account>& account);
-  void Retire(Connections closing);
+  void Retire(const std::shared_ptr<Account>& account, Connections closing);
+  // Says goodbye to a connection nobody uses.
+  static asio::awaitable<void> Leave(std::shared_ptr<State> state, std::shared_ptr<Account> account,
+                                     std::unique_ptr<Connection> connection);
   base::Error Busy(const Account& account, Time now);
-  // What a send's end says about how fast the account may be used.
-  void Judge(Account& account, const std::optional<base::Error>& error, Time now);
+  // What a send's end says about how fast the account may be used. `reused`: over a connection that
+  // was used before, so that 421 may be about that one alone.
+  void Judge(Account& account, const std::optional<base::Error>& error, bool reused, Time now);
 
   const asio::any_io_executor executor;
   mutable std::mutex mutex;
@@ -135,15 +103,15 @@ struct Pool::State : std::enable_shared_from_this<State> {
   std::unordered_map<std::string, std::shared_ptr<Account>> accounts;
 };
 
-std::shared_ptr<Pool::Account> Pool::State::Find(const smtp::SmtpSettings& settings) {
-  std::string key = PoolKey(settings);
+std::shared_ptr<Pool::Account> Pool::State::Find(std::string key,
+                                                 const smtp::SendingLimits& limits) {
   const auto found = accounts.find(key);
   if (found != accounts.end()) {
-    found->second->queue.set_limits(settings.limits);
+    found->second->queue.set_limits(limits);
     return found->second;
   }
   if (accounts.size() >= kMaxAccounts) Forget();
-  auto account = std::make_shared<Account>(key, settings.limits, executor);
+  auto account = std::make_shared<Account>(key, limits, executor);
   accounts.emplace(std::move(key), account);
   return account;
 }
@@ -160,6 +128,17 @@ std::unique_ptr<Connection> Pool::State::TakeIdle(Account& account, uint64_t id)
   return connection;
 }
 
+template <class Change>
+void Pool::State::Apply(const std::shared_ptr<Account>& account, Change change) {
+  Connections closing;
+  {
+    const std::lock_guard lock(mutex);
+    change(closing);
+    Dispatch(account, closing);
+  }
+  Retire(account, std::move(closing));
+}
+
 void Pool::State::Dispatch(const std::shared_ptr<Account>& account, Connections& closing) {
   const Time now = base::Clock::now();
   for (const uint64_t id : account->queue.Expire(now)) {
@@ -168,10 +147,6 @@ void Pool::State::Dispatch(const std::shared_ptr<Account>& account, Connections&
     Ended(idle ? ConnectionEnd::kIdle : ConnectionEnd::kAge);
   }
   while (const std::optional<SendQueue::Turn> turn = account->queue.Next(now)) {
-    if (turn->close) {
-      closing.push_back(TakeIdle(*account, *turn->close));
-      Ended(ConnectionEnd::kEvicted);
-    }
     const auto found = account->waiters.find(turn->ticket);
     Waiter& waiter = *found->second;
     account->waiters.erase(found);
@@ -186,6 +161,10 @@ void Pool::State::Dispatch(const std::shared_ptr<Account>& account, Connections&
       ++counted.reused;
     }
     if (waiter.wakeup) waiter.wakeup->Wake();
+  }
+  while (const std::optional<uint64_t> id = account->queue.MakeRoom(now)) {
+    closing.push_back(TakeIdle(*account, *id));
+    Ended(ConnectionEnd::kEvicted);
   }
   Arm(account, now);
 }
@@ -203,24 +182,27 @@ void Pool::State::Arm(const std::shared_ptr<Account>& account, Time now) {
                                 const boost::system::error_code& ec) {
     const auto pool = state.lock();
     const auto still = weak.lock();
-    if (!ec && pool && still) pool->OnTimer(still);
+    if (ec || !pool || !still) return;
+    pool->Apply(still, [&still](Connections&) { still->armed_for.reset(); });
   });
 }
 
-void Pool::State::OnTimer(const std::shared_ptr<Account>& account) {
-  Connections closing;
-  {
-    const std::lock_guard lock(mutex);
-    account->armed_for.reset();
-    Dispatch(account, closing);
+void Pool::State::Retire(const std::shared_ptr<Account>& account, Connections closing) {
+  for (std::unique_ptr<Connection>& connection : closing) {
+    asio::co_spawn(asio::make_strand(executor),
+                   Leave(shared_from_this(), account, std::move(connection)), asio::detached);
   }
-  Retire(std::move(closing));
 }
 
-void Pool::State::Retire(Connections closing) {
-  for (std::unique_ptr<Connection>& connection : closing) {
-    asio::co_spawn(asio::make_strand(executor), Leave(std::move(connection)), asio::detached);
-  }
+asio::awaitable<void> Pool::State::Leave(std::shared_ptr<State> state,
+                                         std::shared_ptr<Account> account,
+                                         std::unique_ptr<Connection> connection) {
+  static smtp::Observer& nobody = *new smtp::Observer;
+  connection->stream.Attach(co_await asio::this_coro::executor);
+  connection->session.Observe(nobody);
+  co_await connection->session.Quit(base::Deadline::Never());
+  connection.reset();
+  state->Apply(account, [&account](Connections&) { account->queue.Closed(); });
 }
 
 base::Error Pool::State::Busy(const Account& account, Time now) {
@@ -231,10 +213,11 @@ base::Error Pool::State::Busy(const Account& account, Time now) {
   return HeldBack("all its connections (" + others + ") are in use", kRetryAfter);
 }
 
-void Pool::State::Judge(Account& account, const std::optional<base::Error>& error, Time now) {
+void Pool::State::Judge(Account& account, const std::optional<base::Error>& error, bool reused,
+                        Time now) {
   if (!error) {
     account.queue.SpeedUp();
-  } else if (AsksToSlowDown(*error)) {
+  } else if (AsksToSlowDown(*error) && !(reused && error->reply->code == kServiceClosing)) {
     ++counted.slowed_down;
     account.queue.SlowDown(now);
   }
@@ -242,12 +225,20 @@ void Pool::State::Judge(Account& account, const std::optional<base::Error>& erro
 
 Pool::Lease::~Lease() {
   if (!account) return;
-  const std::lock_guard lock(state->mutex);
-  if (connection) {
-    account->queue.Release(base::Clock::now(), connection->record, /*usable=*/false);
-  } else {
-    account->queue.OpenFailed(base::Clock::now(), SendQueue::OpenFailure::kGivenUp);
+  {
+    const std::lock_guard lock(state->mutex);
+    if (connection) {
+      account->queue.Release(base::Clock::now(), connection->record, /*usable=*/false);
+      account->queue.Closed();
+      state->Ended(ConnectionEnd::kBroken);
+    } else {
+      account->queue.OpenFailed(base::Clock::now(), SendQueue::OpenFailure::kGivenUp);
+    }
   }
+  // Whoever has his turn now has it soon: a destructor is no place for it.
+  asio::post(state->executor, [state = state, account = account] {
+    state->Apply(account, [](State::Connections&) {});
+  });
 }
 
 Pool::Pool(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
@@ -257,33 +248,41 @@ Pool::~Pool() { Close(); }
 asio::awaitable<Result<Pool::Lease>> Pool::Enter(const smtp::SmtpSettings& settings, Want want,
                                                  base::Deadline deadline) {
   const asio::any_io_executor strand = co_await asio::this_coro::executor;
+  // A wait that begins after the cancel would not see it.
+  asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+  if (cancellation.cancelled() != asio::cancellation_type::none) co_return Cancelled();
+  std::string key = PoolKey(settings);
   Waiter waiter;
   std::shared_ptr<Account> account;
   SendQueue::Ticket ticket = 0;
   State::Connections closing;
   {
     const std::lock_guard lock(state_->mutex);
-    account = state_->Find(settings);
+    account = state_->Find(std::move(key), settings.limits);
     const Time now = base::Clock::now();
-    if (account->queue.Expected(now) > deadline.at) co_return state_->Busy(*account, now);
+    if (account->queue.Expected(now, want.first) > deadline.at) {
+      co_return state_->Busy(*account, now);
+    }
     ticket = account->queue.Enter(want.fresh, want.first);
     account->waiters.emplace(ticket, &waiter);
     state_->Dispatch(account, closing);
     if (!waiter.lease) waiter.wakeup = std::make_shared<Wakeup>(strand, deadline.at);
   }
-  state_->Retire(std::move(closing));
+  state_->Retire(account, std::move(closing));
   if (waiter.wakeup) {
+    const auto end = [state = state_, account, ticket](Waiter*) {
+      const std::lock_guard lock(state->mutex);
+      account->waiters.erase(ticket);
+      account->queue.Leave(ticket);
+    };
+    std::unique_ptr<Waiter, decltype(end)> waiting(&waiter, end);
     co_await waiter.wakeup->Wait();
-    const auto cancellation = co_await asio::this_coro::cancellation_state;
-    const std::lock_guard lock(state_->mutex);
-    account->waiters.erase(ticket);
-    account->queue.Leave(ticket);
+    waiting.reset();
+    cancellation = co_await asio::this_coro::cancellation_state;
     if (waiter.error) co_return *waiter.error;
     if (!waiter.lease) {
-      if (cancellation.cancelled() != asio::cancellation_type::none) {
-        co_return base::Failed(base::Stage::kTcp, Cause::kCancelled, base::ErrorClass::kTransient,
-                               "cancelled");
-      }
+      if (cancellation.cancelled() != asio::cancellation_type::none) co_return Cancelled();
+      const std::lock_guard lock(state_->mutex);
       co_return state_->Busy(*account, base::Clock::now());
     }
   }
@@ -292,9 +291,7 @@ asio::awaitable<Result<Pool::Lease>> Pool::Enter(const smtp::SmtpSettings& setti
 }
 
 void Pool::Opened(Lease& lease, std::unique_ptr<Connection> connection) {
-  State::Connections closing;
-  {
-    const std::lock_guard lock(state_->mutex);
+  state_->Apply(lease.account, [&](State::Connections&) {
     const Time now = base::Clock::now();
     const auto most = connection->session.capabilities().max_mails;
     connection->record = {++state_->last_id, now, now, 0,
@@ -305,9 +302,7 @@ void Pool::Opened(Lease& lease, std::unique_ptr<Connection> connection) {
     }
     lease.connection = std::move(connection);
     lease.account->queue.Opened();
-    state_->Dispatch(lease.account, closing);  // more may open now
-  }
-  state_->Retire(std::move(closing));
+  });
 }
 
 bool Pool::OpenFailed(Lease lease, const base::Error& error, bool given_up) {
@@ -316,76 +311,83 @@ bool Pool::OpenFailed(Lease lease, const base::Error& error, bool given_up) {
   const Failure failure = given_up           ? Failure::kGivenUp
                           : TurnsAway(error) ? Failure::kTurnedAway
                                              : Failure::kOther;
-  State::Connections closing;
   bool others = false;
-  {
-    const std::lock_guard lock(state_->mutex);
+  state_->Apply(account, [&](State::Connections&) {
     const Time now = base::Clock::now();
     others = account->queue.OpenFailed(now, failure);
-    if (!given_up && !others) {
-      state_->Judge(*account, error, now);
-      for (const SendQueue::Ticket ticket : account->queue.GiveUp()) {
-        const auto found = account->waiters.find(ticket);
-        found->second->error = error;
-        found->second->wakeup->Wake();
-        account->waiters.erase(found);
-      }
+    if (given_up || others) return;
+    state_->Judge(*account, error, /*reused=*/false, now);
+    for (const SendQueue::Ticket ticket : account->queue.GiveUp()) {
+      const auto found = account->waiters.find(ticket);
+      found->second->error = error;
+      found->second->wakeup->Wake();
+      account->waiters.erase(found);
     }
-    state_->Dispatch(account, closing);
-  }
-  state_->Retire(std::move(closing));
+  });
   return others;
 }
 
 void Pool::Release(Lease lease, const std::optional<base::Error>& error) {
   const std::shared_ptr<Account> account = std::move(lease.account);
-  Connection& connection = *lease.connection;
-  const bool usable = connection.session.usable();
-  SendQueue::Connection& record = connection.record;
+  std::unique_ptr<Connection> connection = std::move(lease.connection);
+  // A server that does not know BDAT has taken the message for commands.
+  const bool usable = connection->session.usable() && !connection->session.distrust().any();
+  SendQueue::Connection& record = connection->record;
   ++record.mails;
   record.used = base::Clock::now();
-  connection.stream.Detach();
-  State::Connections closing;
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->Judge(*account, error, record.used);
+  connection->stream.Detach();
+  if (!usable) connection->stream.Close();
+  state_->Apply(account, [&](State::Connections& closing) {
+    state_->Judge(*account, error, lease.reused, record.used);
     const bool keep = usable && !state_->closed && state_->idle_total < kMaxIdle;
-    if (account->queue.Release(record.used, record, keep)) {
-      account->idle.emplace(record.id, std::move(lease.connection));
+    const SendQueue::Fate fate = account->queue.Release(record.used, record, keep);
+    if (fate == SendQueue::Fate::kIdle) {
+      account->idle.emplace(record.id, std::move(connection));
       ++state_->idle_total;
-    } else {
-      state_->Ended(!usable          ? ConnectionEnd::kBroken
-                    : state_->closed ? ConnectionEnd::kStop
-                    : keep           ? ConnectionEnd::kMails
-                                     : ConnectionEnd::kEvicted);
-      if (usable) closing.push_back(std::move(lease.connection));
+      return;
     }
-    state_->Dispatch(account, closing);
-  }
-  state_->Retire(std::move(closing));
+    // One that has said QUIT has served its only send.
+    state_->Ended(!usable          ? (error ? ConnectionEnd::kBroken : ConnectionEnd::kMails)
+                  : state_->closed ? ConnectionEnd::kStop
+                  : fate == SendQueue::Fate::kMails ? ConnectionEnd::kMails
+                  : fate == SendQueue::Fate::kAge   ? ConnectionEnd::kAge
+                                                    : ConnectionEnd::kEvicted);
+    if (usable) {
+      closing.push_back(std::move(connection));
+    } else {
+      account->queue.Closed();
+    }
+  });
 }
 
-void Pool::FoundDead(Lease) {
-  const std::lock_guard lock(state_->mutex);
-  state_->Ended(ConnectionEnd::kDead);
+void Pool::FoundDead(Lease lease) {
+  const std::shared_ptr<Account> account = std::move(lease.account);
+  state_->Apply(account, [&](State::Connections&) {
+    account->queue.FoundDead();
+    account->queue.Closed();
+    state_->Ended(ConnectionEnd::kDead);
+  });
 }
 
 void Pool::Remember(const Lease& lease, const smtp::Distrust& distrust) {
   const std::lock_guard lock(state_->mutex);
-  smtp::Distrust& known = lease.account->distrust;
-  known.pipelining = known.pipelining || distrust.pipelining;
-  known.chunking = known.chunking || distrust.chunking;
-  lease.account->distrust_until = base::Clock::now() + kDistrustFor;
+  Account& account = *lease.account;
+  const Time now = base::Clock::now();
+  if (now >= account.distrust_until) account.distrust = {};
+  account.distrust.pipelining |= distrust.pipelining;
+  account.distrust.chunking |= distrust.chunking;
+  account.distrust_until = now + kDistrustFor;
 }
 
 void Pool::Close() {
-  State::Connections closing;
+  std::vector<std::pair<std::shared_ptr<Account>, State::Connections>> closing;
   {
     const std::lock_guard lock(state_->mutex);
     state_->closed = true;
     for (auto& [key, account] : state_->accounts) {
+      State::Connections& idle = closing.emplace_back(account, State::Connections()).second;
       for (const uint64_t id : account->queue.CloseIdle()) {
-        closing.push_back(state_->TakeIdle(*account, id));
+        idle.push_back(state_->TakeIdle(*account, id));
         state_->Ended(ConnectionEnd::kStop);
       }
       account->timer.cancel();
@@ -393,7 +395,7 @@ void Pool::Close() {
       state_->Arm(account, base::Clock::now());
     }
   }
-  state_->Retire(std::move(closing));
+  for (auto& [account, idle] : closing) state_->Retire(account, std::move(idle));
 }
 
 PoolStats Pool::stats() const {

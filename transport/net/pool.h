@@ -47,10 +47,6 @@ struct PoolStats {
   uint64_t slowed_down = 0;
 };
 
-// Says what makes the sessions of two settings differ; equal where they may share one. Secrets
-// cannot be read from it.
-std::string PoolKey(const smtp::SmtpSettings& settings);
-
 class Pool {
  private:
   struct State;

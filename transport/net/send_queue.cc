@@ -6,6 +6,9 @@
 namespace sendstep::net {
 namespace {
 
+// Tickets of those who go first are by this much lower.
+constexpr SendQueue::Ticket kAhead = SendQueue::Ticket{1} << 62;
+
 using std::chrono::duration;
 using std::chrono::duration_cast;
 
@@ -28,17 +31,26 @@ void SendQueue::CountSend(Time now) {
   rate_next_ = std::max(rate_next_, now) + Interval(limits_.max_mails_per_second);
 }
 
-SendQueue::Time SendQueue::Expected(Time now) const {
-  Time at = std::max({now, paused_until_, RateAllows(now)});
-  if (limits_.max_mails_per_second > 0) {
-    at += Interval(limits_.max_mails_per_second) * static_cast<int64_t>(waiting_.size());
-  }
-  return at;
+// Nothing came of it.
+void SendQueue::UncountSend() {
+  if (limits_.max_mails_per_second <= 0) return;
+  rate_next_ -= Interval(limits_.max_mails_per_second);
+}
+
+SendQueue::Time SendQueue::Expected(Time now, bool first) const {
+  const Time begin = std::max(now, paused_until_);
+  if (limits_.max_mails_per_second <= 0) return begin;
+  const int64_t count = first ? std::distance(waiting_.begin(), waiting_.lower_bound(0))
+                              : static_cast<int64_t>(waiting_.size());
+  // As if the others went at `begin`: the burst they leave is the same.
+  const Time::duration later = count == 0 ? Time::duration(0)
+                                          : std::max(rate_next_, begin) - rate_next_ +
+                                                Interval(limits_.max_mails_per_second) * count;
+  return std::max(begin, RateAllows(now) + later);
 }
 
 SendQueue::Ticket SendQueue::Enter(bool fresh, bool first) {
-  Ticket ticket = ++last_ticket_;
-  if (first) ticket = waiting_.empty() ? -ticket : std::min(waiting_.begin()->first - 1, -ticket);
+  const Ticket ticket = ++last_ticket_ - (first ? kAhead : 0);
   waiting_.emplace(ticket, fresh);
   return ticket;
 }
@@ -54,12 +66,14 @@ int SendQueue::MaxInUse(Time now) const {
   return window_ ? std::min(most, std::max(1, static_cast<int>(*window_))) : most;
 }
 
+bool SendQueue::MayUse(Time now) const {
+  return now >= paused_until_ && now >= RateAllows(now) && busy_ + connecting_ < MaxInUse(now);
+}
+
 std::optional<SendQueue::Turn> SendQueue::Next(Time now) {
-  if (waiting_.empty() || now < paused_until_ || now < RateAllows(now)) return std::nullopt;
-  if (busy_ + connecting_ >= MaxInUse(now)) return std::nullopt;
-  const bool may_connect = connecting_ < may_connect_;
+  if (waiting_.empty() || !MayUse(now)) return std::nullopt;
   auto first = waiting_.begin();
-  if (!may_connect) {
+  if (connecting_ >= may_connect_ || Open() >= MaxConnections(now)) {
     // One that needs no new connection, where there is an idle one.
     first = idle_.empty() ? waiting_.end()
                           : std::find_if(waiting_.begin(), waiting_.end(),
@@ -73,15 +87,21 @@ std::optional<SendQueue::Turn> SendQueue::Next(Time now) {
     idle_.pop_back();
     ++busy_;
   } else {
-    if (busy_ + connecting_ + idle() >= MaxConnections(now) && !idle_.empty()) {
-      turn.close = idle_.front().id;
-      idle_.erase(idle_.begin());
-    }
     ++connecting_;
   }
   waiting_.erase(first);
   CountSend(now);
   return turn;
+}
+
+std::optional<uint64_t> SendQueue::MakeRoom(Time now) {
+  // Who waits now with an idle connection there waits for a new one.
+  if (waiting_.empty() || idle_.empty() || !MayUse(now)) return std::nullopt;
+  if (connecting_ >= may_connect_ || Open() - closing_ < MaxConnections(now)) return std::nullopt;
+  const uint64_t id = idle_.front().id;
+  idle_.erase(idle_.begin());
+  ++closing_;
+  return id;
 }
 
 std::optional<SendQueue::Time> SendQueue::Wake(Time now) const {
@@ -95,7 +115,7 @@ std::optional<SendQueue::Time> SendQueue::Wake(Time now) const {
 
 std::vector<SendQueue::Ticket> SendQueue::GiveUp() {
   std::vector<Ticket> tickets;
-  if (busy_ + connecting_ + idle() > 0) return tickets;
+  if (Open() > 0) return tickets;
   for (const auto& [ticket, fresh] : waiting_) tickets.push_back(ticket);
   waiting_.clear();
   return tickets;
@@ -109,10 +129,14 @@ void SendQueue::Opened() {
 
 bool SendQueue::OpenFailed(Time now, OpenFailure failure) {
   --connecting_;
-  if (failure == OpenFailure::kGivenUp) return false;
+  if (failure == OpenFailure::kGivenUp) {
+    UncountSend();
+    return false;
+  }
   may_connect_ = 1;
-  const int others = busy_ + idle();
+  const int others = busy_ + idle() + closing_;
   if (failure != OpenFailure::kTurnedAway || others == 0) return false;
+  UncountSend();
   learned_connections_ = others;
   learned_until_ = now + kLearnedFor;
   return true;
@@ -122,14 +146,28 @@ bool SendQueue::TooOld(const Connection& connection, Time now) const {
   return now - connection.used >= limits_.max_idle || now - connection.opened >= limits_.max_age;
 }
 
-bool SendQueue::Release(Time now, const Connection& connection, bool usable) {
+SendQueue::Fate SendQueue::Release(Time now, const Connection& connection, bool usable) {
   --busy_;
   int most = std::max(1, limits_.max_mails_per_connection);
   if (connection.max_mails > 0) most = std::min(most, connection.max_mails);
   const bool room = busy_ + connecting_ + idle() < MaxConnections(now);
-  if (!usable || !room || connection.mails >= most || TooOld(connection, now)) return false;
-  idle_.push_back(connection);
-  return true;
+  const Fate fate = !usable                    ? Fate::kUnusable
+                    : connection.mails >= most ? Fate::kMails
+                    : TooOld(connection, now)  ? Fate::kAge
+                    : !room                    ? Fate::kNoRoom
+                                               : Fate::kIdle;
+  if (fate == Fate::kIdle) {
+    idle_.push_back(connection);
+  } else {
+    ++closing_;
+  }
+  return fate;
+}
+
+void SendQueue::FoundDead() {
+  --busy_;
+  ++closing_;
+  UncountSend();
 }
 
 std::vector<uint64_t> SendQueue::Expire(Time now) {
@@ -139,6 +177,7 @@ std::vector<uint64_t> SendQueue::Expire(Time now) {
     expired.push_back(connection.id);
     return true;
   });
+  closing_ += static_cast<int>(expired.size());
   return expired;
 }
 
@@ -155,6 +194,7 @@ std::optional<SendQueue::Time> SendQueue::Expiry() const {
 std::vector<uint64_t> SendQueue::CloseIdle() {
   std::vector<uint64_t> ids;
   for (const Connection& connection : idle_) ids.push_back(connection.id);
+  closing_ += idle();
   idle_.clear();
   return ids;
 }

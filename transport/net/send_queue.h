@@ -7,7 +7,8 @@
 // asks to slow down (SlowDown) halves the connections in use and pauses the account, from 1 s on,
 // twice as long each time up to a minute; each message it takes then allows a part of a connection
 // more. New connections begin one at a time and twice as many after each that succeeds, so that
-// neither a wrong password nor a server coming back meets a crowd.
+// neither a wrong password nor a server coming back meets a crowd. A connection counts until the
+// server has been told goodbye (Closed): a new one in its place may else be one too many.
 //
 // Threads: not thread-safe.
 #ifndef SENDSTEP_TRANSPORT_NET_SEND_QUEUE_H_
@@ -48,11 +49,19 @@ class SendQueue {
     kGivenUp,  // by the send; it says nothing of the server
   };
 
+  // What becomes of a connection after a message.
+  enum class Fate {
+    kIdle,      // kept
+    kUnusable,  // the rest: to be closed
+    kMails,
+    kAge,
+    kNoRoom,
+  };
+
   // What a send may do.
   struct Turn {
     Ticket ticket = 0;
     std::optional<Connection> reuse;  // unset: open a connection
-    std::optional<uint64_t> close;    // an idle one, to make room
   };
 
   explicit SendQueue(const smtp::SendingLimits& limits) : limits_(limits) {}
@@ -60,11 +69,12 @@ class SendQueue {
   void set_limits(const smtp::SendingLimits& limits) { limits_ = limits; }
   const smtp::SendingLimits& limits() const { return limits_; }
 
-  // The earliest moment at which one more send could go, as far as rate and pause tell.
-  Time Expected(Time now) const;
+  // The earliest moment at which one more send could go, as far as rate and pause tell. `first`: as
+  // in Enter.
+  Time Expected(Time now, bool first = false) const;
 
   // A send waits from now on. `fresh`: for a connection that nobody used before; `first`: before
-  // all others.
+  // all that are not.
   Ticket Enter(bool fresh, bool first = false);
   // It waits no longer. Nothing where it had its turn.
   void Leave(Ticket ticket) { waiting_.erase(ticket); }
@@ -72,6 +82,9 @@ class SendQueue {
   // again until there is none, after each call that changes anything and at Wake(), and after
   // Expire().
   std::optional<Turn> Next(Time now);
+  // An idle connection, to be closed for who waits for a new one. To be asked after Next(), until
+  // there is none.
+  std::optional<uint64_t> MakeRoom(Time now);
   // When time alone gives somebody his turn; unset where it does not.
   std::optional<Time> Wake(Time now) const;
   // Everybody leaves: opening failed, and no other connection is left to wait for.
@@ -81,14 +94,19 @@ class SendQueue {
   void Opened();
   // It is not. True: others are open, so the send should wait for one of them.
   bool OpenFailed(Time now, OpenFailure failure);
-  // It is not used any more. True: keep it, as idle. `usable`: another message could go over it.
-  bool Release(Time now, const Connection& connection, bool usable);
-  // Idle connections that have become too old; they are taken for closed.
+  // It is not used any more. `usable`: another message could go over it.
+  Fate Release(Time now, const Connection& connection, bool usable);
+  // The connection of a turn was closed by the server before; nothing was sent.
+  void FoundDead();
+  // Idle connections that have become too old, to be closed.
   std::vector<uint64_t> Expire(Time now);
   // When the next does.
   std::optional<Time> Expiry() const;
-  // All idle connections, taken for closed.
+  // All idle connections, to be closed.
   std::vector<uint64_t> CloseIdle();
+  // One that was to be closed is: once for each of Release, FoundDead, Expire, CloseIdle and
+  // MakeRoom.
+  void Closed() { --closing_; }
 
   // The server asked for it.
   void SlowDown(Time now);
@@ -99,21 +117,26 @@ class SendQueue {
   int connecting() const { return connecting_; }
   int busy() const { return busy_; }
   int idle() const { return static_cast<int>(idle_.size()); }
-  bool empty() const { return waiting_.empty() && connecting_ + busy_ + idle() == 0; }
+  bool empty() const { return waiting_.empty() && Open() == 0; }
 
  private:
+  int Open() const { return busy_ + connecting_ + idle() + closing_; }
   int MaxConnections(Time now) const;
   int MaxInUse(Time now) const;
   Time RateAllows(Time now) const;
   void CountSend(Time now);
+  void UncountSend();
+  // One more may be in use, as far as rate, pause and limits tell.
+  bool MayUse(Time now) const;
   bool TooOld(const Connection& connection, Time now) const;
 
   smtp::SendingLimits limits_;
   std::map<Ticket, bool> waiting_;  // fresh?
-  Ticket last_ticket_ = 0;
-  std::vector<Connection> idle_;  // the last used at the end
+  Ticket last_ticket_ = 0;          // but for kAhead
+  std::vector<Connection> idle_;    // the last used at the end
   int connecting_ = 0;
   int busy_ = 0;
+  int closing_ = 0;
   int may_connect_ = 1;  // at once
 
   int learned_connections_ = 0;

@@ -1,8 +1,22 @@
 #include "transport/net/tls_sessions.h"
 
-#include <ctime>
+#include <cstdint>
 
 namespace sendstep::net {
+namespace {
+
+// When the certificate of a session was verified. A ticket that comes over a resumed connection
+// makes a copy of the session resumed, and this is copied along.
+int VerifiedIndex() {
+  static const int index = SSL_SESSION_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+std::time_t VerifiedAt(const SSL_SESSION* session) {
+  return reinterpret_cast<intptr_t>(SSL_SESSION_get_ex_data(session, VerifiedIndex()));
+}
+
+}  // namespace
 
 int TlsSessions::Index() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -27,19 +41,23 @@ void TlsSessions::Detach(SSL* ssl) {
 int TlsSessions::OnNewSession(SSL* ssl, SSL_SESSION* session) {
   auto* sessions = static_cast<TlsSessions*>(SSL_get_ex_data(ssl, Index()));
   if (sessions == nullptr || SSL_SESSION_is_resumable(session) == 0) return 0;
+  if (VerifiedAt(session) == 0) {
+    SSL_SESSION_set_ex_data(session, VerifiedIndex(),
+                            reinterpret_cast<void*>(static_cast<intptr_t>(sessions->now_())));
+  }
   const std::lock_guard lock(sessions->mutex_);
   if (sessions->sessions_.size() == kMost) sessions->sessions_.pop_front();
   sessions->sessions_.emplace_back(session);
   return 1;  // the reference is ours now
 }
 
+bool TlsSessions::TooOld(const SSL_SESSION* session) const {
+  return now_() - VerifiedAt(session) >= kMaxAge.count();
+}
+
 TlsSessions::Session TlsSessions::Take() {
   const std::lock_guard lock(mutex_);
-  const long oldest = static_cast<long>(std::time(nullptr)) -
-                      static_cast<long>(std::chrono::seconds(kMaxAge).count());
-  while (!sessions_.empty() && SSL_SESSION_get_time(sessions_.front().get()) < oldest) {
-    sessions_.pop_front();
-  }
+  std::erase_if(sessions_, [this](const Session& session) { return TooOld(session.get()); });
   if (sessions_.empty()) return nullptr;
   SSL_SESSION* newest = sessions_.back().get();
   // Up to TLS 1.2 a session serves many connections; a ticket of 1.3 one (RFC 8446 C.4).

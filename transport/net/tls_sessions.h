@@ -1,6 +1,7 @@
 // TLS sessions of one account, kept so that its next connections need no full handshake (RFC 8446
-// 2.2, RFC 5077). A resumed connection's certificate was verified when its session began, at most
-// kMaxAge ago; so sessions must be kept apart wherever name, trust or credentials differ.
+// 2.2, RFC 5077). A resumed connection's certificate was verified in the full handshake that its
+// session comes from, over however many resumptions, at most kMaxAge ago; so sessions must be kept
+// apart wherever name, trust or credentials differ.
 //
 // Threads: thread-safe. Lifetime: outlives the connections that use it.
 #ifndef SENDSTEP_TRANSPORT_NET_TLS_SESSIONS_H_
@@ -9,16 +10,23 @@
 #include <openssl/ssl.h>
 
 #include <chrono>
+#include <ctime>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 namespace sendstep::net {
 
 class TlsSessions {
  public:
   static constexpr size_t kMost = 8;  // a server sends two with each handshake
-  static constexpr std::chrono::hours kMaxAge{1};
+  static constexpr std::chrono::seconds kMaxAge = std::chrono::hours(1);
+  // Seconds since 1970.
+  using Now = std::function<std::time_t()>;
+
+  explicit TlsSessions(Now now = [] { return std::time(nullptr); }) : now_(std::move(now)) {}
 
   // Has clients of `context` offer what is given by Attach, and keep what servers send.
   static void Enable(SSL_CTX* context);
@@ -35,8 +43,10 @@ class TlsSessions {
 
   static int Index();
   static int OnNewSession(SSL* ssl, SSL_SESSION* session);
+  bool TooOld(const SSL_SESSION* session) const;
   Session Take();
 
+  const Now now_;
   std::mutex mutex_;
   std::deque<Session> sessions_;  // the newest last
 };

@@ -262,6 +262,7 @@ asio::awaitable<void> Session::Quit(base::Deadline deadline) {
     dialog_.Expire(deadline.Within(settings_.timeouts.quit));
     co_await dialog_.Ask(std::string(kQuitCommand));
   }
+  opened_ = false;
   stream_.Close();
 }
 

@@ -465,7 +465,8 @@ asio::awaitable<Result<Reply>> Transaction::ReadVerdict(Result<void> written,
   // Where the end was not written whole, no 2xx is about it.
   if (written && reply && Completed(*reply)) co_return reply;
   if (reply && Refusing(*reply)) {
-    if (chunk_begun_ && UnknownCommand(*reply)) distrust_.chunking = true;
+    // After refused recipients a bad sequence is in order.
+    if (chunk_begun_ && SomeoneAccepted() && UnknownCommand(*reply)) distrust_.chunking = true;
     co_return Refused(Stage::kData, std::move(*reply));
   }
   base::Error error = !written ? written.error()

@@ -26,6 +26,7 @@ using base::Stage;
 using smtp::DeliveryReport;
 
 constexpr int kServiceClosing = 421;
+constexpr int kBadSequence = 503;  // an earlier transaction is still open
 
 std::string Join(const std::vector<address>& addresses) {
   std::string joined;
@@ -179,7 +180,8 @@ class Sending {
     if (error.error_class == base::ErrorClass::kUncertain || deadline_.Passed()) co_return false;
     if (error.cause == Cause::kTimeout || co_await Cancelled()) co_return false;
     const bool gone = error.cause == Cause::kConnectionLost || error.cause == Cause::kProtocol ||
-                      (error.reply && error.reply->code == kServiceClosing);
+                      (error.reply &&
+                       (error.reply->code == kServiceClosing || error.reply->code == kBadSequence));
     co_return (reused && gone) || distrust_.any();
   }
 

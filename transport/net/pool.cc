@@ -208,6 +208,9 @@ asio::awaitable<void> Pool::State::Leave(std::shared_ptr<State> state,
 base::Error Pool::State::Busy(const Account& account, Time now) {
   ++counted.held_back;
   const Time at = account.queue.Expected(now);
+  if (account.queue.busy() == 0) {
+    return HeldBack("no connection could be opened so far", kRetryAfter);
+  }
   const std::string others = std::to_string(account.queue.busy() + account.queue.connecting());
   if (at > now) return HeldBack("the account may not be used faster", at - now);
   return HeldBack("all its connections (" + others + ") are in use", kRetryAfter);
@@ -317,6 +320,8 @@ bool Pool::OpenFailed(Lease lease, const base::Error& error, bool given_up) {
     others = account->queue.OpenFailed(now, failure);
     if (given_up || others) return;
     state_->Judge(*account, error, /*reused=*/false, now);
+    // What passes may have passed for the next, who tries alone.
+    if (error.error_class != base::ErrorClass::kPermanent) return;
     for (const SendQueue::Ticket ticket : account->queue.GiveUp()) {
       const auto found = account->waiters.find(ticket);
       found->second->error = error;

@@ -93,7 +93,7 @@ class Pool {
 
   // Waits for the account's turn until `deadline` at most. Errors, Stage::kTcp: kHeldBack, at once
   // where rate or pause leave no hope; kCancelled; and that of the connection for which it waited,
-  // when that could not be opened and there is no other.
+  // when that can never be opened as it is (a wrong password) and there is no other.
   boost::asio::awaitable<base::Result<Lease>> Enter(const smtp::SmtpSettings& settings, Want want,
                                                     base::Deadline deadline);
 

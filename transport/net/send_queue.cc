@@ -70,10 +70,14 @@ bool SendQueue::MayUse(Time now) const {
   return now >= paused_until_ && now >= RateAllows(now) && busy_ + connecting_ < MaxInUse(now);
 }
 
+bool SendQueue::MayConnect(Time now) const {
+  return connecting_ < may_connect_ || now >= last_connect_ + kPatience;
+}
+
 std::optional<SendQueue::Turn> SendQueue::Next(Time now) {
   if (waiting_.empty() || !MayUse(now)) return std::nullopt;
   auto first = waiting_.begin();
-  if (connecting_ >= may_connect_ || Open() >= MaxConnections(now)) {
+  if (!MayConnect(now) || Open() >= MaxConnections(now)) {
     // One that needs no new connection, where there is an idle one.
     first = idle_.empty() ? waiting_.end()
                           : std::find_if(waiting_.begin(), waiting_.end(),
@@ -88,6 +92,7 @@ std::optional<SendQueue::Turn> SendQueue::Next(Time now) {
     ++busy_;
   } else {
     ++connecting_;
+    last_connect_ = now;
   }
   waiting_.erase(first);
   CountSend(now);
@@ -97,7 +102,7 @@ std::optional<SendQueue::Turn> SendQueue::Next(Time now) {
 std::optional<uint64_t> SendQueue::MakeRoom(Time now) {
   // Who waits now with an idle connection there waits for a new one.
   if (waiting_.empty() || idle_.empty() || !MayUse(now)) return std::nullopt;
-  if (connecting_ >= may_connect_ || Open() - closing_ < MaxConnections(now)) return std::nullopt;
+  if (!MayConnect(now) || Open() - closing_ < MaxConnections(now)) return std::nullopt;
   const uint64_t id = idle_.front().id;
   idle_.erase(idle_.begin());
   ++closing_;
@@ -108,9 +113,11 @@ std::optional<SendQueue::Time> SendQueue::Wake(Time now) const {
   if (waiting_.empty()) return std::nullopt;
   const Time at = std::max(paused_until_, RateAllows(now));
   if (at > now) return at;
+  std::optional<Time> wake;
+  if (!MayConnect(now)) wake = last_connect_ + kPatience;
   // Nobody else would say that the lesson is forgotten.
-  if (now < learned_until_) return learned_until_;
-  return std::nullopt;
+  if (now < learned_until_) wake = wake ? std::min(*wake, learned_until_) : learned_until_;
+  return wake;
 }
 
 std::vector<SendQueue::Ticket> SendQueue::GiveUp() {

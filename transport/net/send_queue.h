@@ -7,7 +7,8 @@
 // asks to slow down (SlowDown) halves the connections in use and pauses the account, from 1 s on,
 // twice as long each time up to a minute; each message it takes then allows a part of a connection
 // more. New connections begin one at a time and twice as many after each that succeeds, so that
-// neither a wrong password nor a server coming back meets a crowd. A connection counts until the
+// neither a wrong password nor a server coming back meets a crowd; one that takes longer than
+// kPatience keeps nobody else from trying. A connection counts until the
 // server has been told goodbye (Closed): a new one in its place may else be one too many.
 //
 // Threads: not thread-safe.
@@ -31,6 +32,7 @@ class SendQueue {
   using Ticket = int64_t;
 
   static constexpr std::chrono::seconds kLearnedFor{30};
+  static constexpr std::chrono::seconds kPatience{2};
   static constexpr std::chrono::seconds kFirstPause{1};
   static constexpr std::chrono::seconds kLongestPause{60};
 
@@ -128,6 +130,7 @@ class SendQueue {
   void UncountSend();
   // One more may be in use, as far as rate, pause and limits tell.
   bool MayUse(Time now) const;
+  bool MayConnect(Time now) const;
   bool TooOld(const Connection& connection, Time now) const;
 
   smtp::SendingLimits limits_;
@@ -138,6 +141,7 @@ class SendQueue {
   int busy_ = 0;
   int closing_ = 0;
   int may_connect_ = 1;  // at once
+  Time last_connect_{};
 
   int learned_connections_ = 0;
   Time learned_until_{};

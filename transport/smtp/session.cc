@@ -84,7 +84,8 @@ asio::awaitable<Result<void>> Session::Open(base::Deadline deadline) {
 
 asio::awaitable<Result<void>> Session::Greet(base::Deadline deadline) {
   dialog_.Enter(Stage::kEhlo);
-  // Session tickets come before it, and Nagle's algorithm holds it back until they are acknowledged.
+  // Session tickets come before it, and Nagle's algorithm holds it back until they are
+  // acknowledged.
   if (tls_) stream_.AcknowledgeNow();
   const bool maybe_tls = !tls_ && IsTlsPort(settings_.port);
   const auto limit = settings_.timeouts.greeting;

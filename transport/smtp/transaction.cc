@@ -59,7 +59,8 @@ Transaction::Transaction(Dialog& dialog, const Capabilities& capabilities,
       timeouts_(timeouts),
       options_(options),
       deadline_(deadline),
-      rset_first_(rset_first) {}
+      rset_first_(rset_first),
+      refused_(rset_first) {}
 
 asio::awaitable<Result<DeliveryReport>> Transaction::Send(const Envelope& envelope,
                                                           const base::Content& message) {
@@ -67,9 +68,13 @@ asio::awaitable<Result<DeliveryReport>> Transaction::Send(const Envelope& envelo
   const Result<MailParameters> parameters = Plan(envelope, message);
   if (!parameters) co_return parameters.error();
   MakeCommands(envelope, *parameters);
+  refused_ = false;
   flights_ = PlanFlights(capabilities_, traits_, Load(message.size()));
   auto reply = co_await SendMessage(message);
-  if (!reply) co_return WithRecipients(reply.error());
+  if (!reply) {
+    refused_ = true;
+    co_return WithRecipients(reply.error());
+  }
   DeliveryReport report;
   report.recipients = std::move(recipients_);
   report.final_reply = std::move(*reply);
@@ -83,9 +88,13 @@ asio::awaitable<Result<DeliveryReport>> Transaction::Probe(const Envelope& envel
   if (!parameters) co_return parameters.error();
   parameters->size.reset();
   MakeCommands(envelope, *parameters);
+  refused_ = false;
   flights_.pipelining = capabilities_.pipelining;
   auto accepted = co_await SendEnvelope();
-  if (!accepted) co_return WithRecipients(accepted.error());
+  if (!accepted) {
+    refused_ = true;
+    co_return WithRecipients(accepted.error());
+  }
   DeliveryReport report;
   report.recipients = std::move(recipients_);
   dialog_.Expire(deadline_.Within(timeouts_.rcpt));
@@ -147,7 +156,12 @@ FlightLoad Transaction::Load(size_t message_bytes) const {
 }
 
 asio::awaitable<Result<Reply>> Transaction::SendMessage(const base::Content& message) {
-  if (flights_.message == Flights::Message::kWithEnvelope) co_return co_await SendAtOnce(message);
+  if (flights_.message == Flights::Message::kWithEnvelope) {
+    DataFraming framing(message, Framing::kChunk);
+    std::vector<asio::const_buffer> block;
+    if (framing.Next(block)) co_return co_await SendAtOnce(block, message.size());
+    flights_.message = Flights::Message::kChunk;  // it is in too many pieces for one block
+  }
   if (flights_.message == Flights::Message::kDataAhead) commands_.emplace_back(kDataCommand);
   auto accepted = co_await SendEnvelope();
   if (!accepted) co_return accepted.error();
@@ -183,10 +197,7 @@ asio::awaitable<Result<void>> Transaction::SendEnvelope() {
   } else {
     accepted = CheckRecipients();
   }
-  if (distrust_.pipelining) {
-    co_return dialog_.Broken(dialog_.Failure(Cause::kProtocol, ErrorClass::kTransient,
-                                             "the server does not know PIPELINING after all"));
-  }
+  if (distrust_.pipelining) co_return NoPipelining();
   const bool wants_message = data_reply_ && data_reply_->code == kStartMailInput;
   if (!accepted && wants_message && !accepted_without_mail_) co_await EndEmptyMessage();
   co_return accepted;
@@ -206,10 +217,9 @@ asio::awaitable<Result<void>> Transaction::SendWindows() {
       if (answered) continue;
       const Cause cause = answered.error().cause;
       // It answered the first of several commands and lost the others.
-      if (next > begin && !refused_ &&
-          (cause == Cause::kTimeout || cause == Cause::kConnectionLost)) {
-        distrust_.pipelining = true;
-      }
+      const bool lost =
+          cause == Cause::kConnectionLost || (cause == Cause::kTimeout && !deadline_.Passed());
+      if (next > begin && !refused_ && lost) distrust_.pipelining = true;
       co_return answered;
     }
   }
@@ -253,7 +263,10 @@ Result<void> Transaction::AcceptMail(Reply reply) {
   if (!Refusing(reply)) return dialog_.Unexpected(reply);
   const bool closing = reply.code == kServiceClosing;
   LookForBrokenPipelining(reply, false);
+  const bool out_of_sequence = reply.code == kBadSequence;
   mail_refusal_ = Refused(Stage::kMailFrom, std::move(reply));
+  // It sees a transaction that we do not: what follows could become a part of that.
+  if (out_of_sequence) dialog_.Broken(*mail_refusal_);
   if (closing) return *mail_refusal_;
   return {};
 }
@@ -304,6 +317,11 @@ base::Error Transaction::RecipientsRefused() const {
   return base::Refused(Stage::kRcptTo, refusal->reply);
 }
 
+base::Error Transaction::NoPipelining() {
+  return dialog_.Broken(dialog_.Failure(Cause::kProtocol, ErrorClass::kTransient,
+                                        "the server does not know PIPELINING after all"));
+}
+
 // RFC 2920 3.1: DATA may be taken although no recipient was.
 asio::awaitable<void> Transaction::EndEmptyMessage() {
   static constexpr std::string_view kDot = ".\r\n";
@@ -352,14 +370,16 @@ asio::awaitable<Result<Reply>> Transaction::SendBody(const base::Content& messag
   co_return co_await PassGate(std::move(accepted), commit);
 }
 
-asio::awaitable<Result<Reply>> Transaction::SendAtOnce(const base::Content& message) {
-  DataFraming framing(message, Framing::kChunk);
-  std::vector<asio::const_buffer> block;
-  framing.Next(block);  // a flight is smaller than a block
-  commands_.push_back(LastChunkCommand(message.size()));
+asio::awaitable<Result<Reply>> Transaction::SendAtOnce(std::span<const asio::const_buffer> block,
+                                                       size_t message_bytes) {
+  // A server that has said farewell takes nothing, and nobody needs to be asked.
+  dialog_.Expire(deadline_.Within(timeouts_.mail));
+  auto silent = co_await dialog_.ExpectSilenceOnWire();
+  if (!silent) co_return silent.error();
+  commands_.push_back(LastChunkCommand(message_bytes));
   std::vector<size_t> everyone(recipient_count_);
   std::iota(everyone.begin(), everyone.end(), size_t{0});
-  auto commit = [this, &block, &message] { return CommitAtOnce(block, message.size()); };
+  auto commit = [this, block, message_bytes] { return CommitAtOnce(block, message_bytes); };
   co_return co_await PassGate(std::move(everyone), commit);
 }
 
@@ -435,7 +455,7 @@ asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::c
                                             : base::Error();
   if (!answered) {
     base::Error error = answered.error();
-    if (nobody) co_return refused;
+    if (nobody && !accepted_without_mail_) co_return refused;
     // 421 in the place of an earlier reply: it takes no more.
     if (!error.reply) error.error_class = ErrorClass::kUncertain;
     co_return error;
@@ -449,6 +469,7 @@ asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::c
     error.error_class = ErrorClass::kUncertain;
     co_return error;
   }
+  if (distrust_.pipelining) co_return NoPipelining();
   co_return refused;
 }
 
@@ -465,9 +486,13 @@ asio::awaitable<Result<Reply>> Transaction::ReadVerdict(Result<void> written,
   // Where the end was not written whole, no 2xx is about it.
   if (written && reply && Completed(*reply)) co_return reply;
   if (reply && Refusing(*reply)) {
-    // After refused recipients a bad sequence is in order.
-    if (chunk_begun_ && SomeoneAccepted() && UnknownCommand(*reply)) distrust_.chunking = true;
-    co_return Refused(Stage::kData, std::move(*reply));
+    const bool in_sequence = reply->code != kBadSequence || SomeoneAccepted();
+    const bool unknown = chunk_begun_ && UnknownCommand(*reply) && in_sequence;
+    const base::Error refusal = Refused(Stage::kData, std::move(*reply));
+    if (!unknown) co_return refusal;
+    // It may be running the lines of the message as commands, and answering them.
+    distrust_.chunking = true;
+    co_return dialog_.Broken(refusal);
   }
   base::Error error = !written ? written.error()
                       : !reply ? reply.error()

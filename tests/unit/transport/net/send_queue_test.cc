@@ -327,6 +327,16 @@ TEST_F(SendQueueTest, ConnectionsBeginOneAtATimeAndTwiceAsManyAfterEachThatSucce
   EXPECT_EQ(All().size(), 5u) << "eight, of which three are";
 }
 
+TEST_F(SendQueueTest, AConnectionThatTakesLongKeepsNobodyElseFromTrying) {
+  const std::vector<Ticket> tickets = Enter(3);
+  EXPECT_EQ(Next(), tickets[0]);
+  EXPECT_EQ(Next(), 0);
+  EXPECT_EQ(queue_.Wake(now_), now_ + SendQueue::kPatience);
+  now_ += SendQueue::kPatience;
+  EXPECT_EQ(Next(), tickets[1]);
+  EXPECT_EQ(Next(), 0) << "one more each time";
+}
+
 TEST_F(SendQueueTest, AfterAFailureTheyBeginOneAtATimeAgain) {
   for (const Failure failure : {Failure::kOther, Failure::kTurnedAway}) {
     SendQueue queue(limits_);

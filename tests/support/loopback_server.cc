@@ -21,7 +21,11 @@ asio::awaitable<void> Peer::StartTls(const Identity& identity) {
   if (demand_certificate_) {
     context_->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
   }
-  tls_.emplace(socket_, *context_);
+  co_await StartTls(*context_);
+}
+
+asio::awaitable<void> Peer::StartTls(asio::ssl::context& context) {
+  tls_.emplace(socket_, context);
   boost::system::error_code ec;
   auto token = asio::redirect_error(asio::use_awaitable, ec);
   co_await tls_->async_handshake(asio::ssl::stream_base::server, token);
@@ -80,6 +84,8 @@ std::string Peer::server_name() {
   const char* name = SSL_get_servername(tls_->native_handle(), TLSEXT_NAMETYPE_host_name);
   return name ? name : "";
 }
+
+bool Peer::resumed() { return tls_ && SSL_session_reused(tls_->native_handle()) == 1; }
 
 struct LoopbackServer::State {
   State(const asio::any_io_executor& executor, Serve what, const tcp::endpoint& endpoint)

@@ -29,6 +29,8 @@ class Peer {
 
   // The handshake as a server; from here on everything is under TLS. When it fails, in clear again.
   boost::asio::awaitable<void> StartTls(const Identity& identity);
+  // The same with a context that connections share, so that sessions can be resumed.
+  boost::asio::awaitable<void> StartTls(boost::asio::ssl::context& context);
   // Without its line break.
   boost::asio::awaitable<std::string> ReadLine();
   // What one read brings: under TLS, one record.
@@ -44,6 +46,8 @@ class Peer {
 
   // What the client asked for by SNI; empty: nothing.
   std::string server_name();
+  // The handshake resumed a session.
+  bool resumed();
   boost::asio::ip::tcp::socket& socket() { return socket_; }
 
  private:

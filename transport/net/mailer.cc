@@ -174,15 +174,15 @@ class Sending {
     pool_.Release(std::move(lease), error);
   }
 
-  // Whether a new connection may fare better than one that earlier calls used, or what the last
-  // one has taught.
-  asio::awaitable<bool> ShouldTryAgain(const base::Error& error, bool reused) {
+  // Whether a new connection may fare better than one that earlier calls used, or with what this
+  // try has taught: each thing is taught once.
+  asio::awaitable<bool> ShouldTryAgain(const base::Error& error, bool may_be_stale) {
     if (error.error_class == base::ErrorClass::kUncertain || deadline_.Passed()) co_return false;
     if (error.cause == Cause::kTimeout || co_await Cancelled()) co_return false;
     const bool gone = error.cause == Cause::kConnectionLost || error.cause == Cause::kProtocol ||
                       (error.reply &&
                        (error.reply->code == kServiceClosing || error.reply->code == kBadSequence));
-    co_return (reused && gone) || distrust_.any();
+    co_return (may_be_stale && gone) || distrust_.any();
   }
 
  private:
@@ -264,10 +264,11 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
       } else {
         outcome = lease.error();
       }
-      const bool again = !outcome && lease && !first_failure &&
-                         co_await sending.ShouldTryAgain(outcome.error(), lease->reused);
+      const bool again = !outcome && lease &&
+                         co_await sending.ShouldTryAgain(
+                             outcome.error(), /*may_be_stale=*/lease->reused && !first_failure);
       if (again) {
-        first_failure = outcome.error();
+        if (!first_failure) first_failure = outcome.error();
         want.fresh = want.first = true;
         co_await sending.End(std::move(*lease), outcome);
         continue;

@@ -154,6 +154,7 @@ void Pool::State::Dispatch(const std::shared_ptr<Account>& account, Connections&
     lease.state = shared_from_this();
     lease.account = account;
     lease.tls_sessions = account->tls_sessions;
+    lease.beside_others = turn->beside_others;
     if (now < account->distrust_until) lease.distrust = account->distrust;
     if (turn->reuse) {
       lease.connection = TakeIdle(*account, turn->reuse->id);
@@ -235,7 +236,8 @@ Pool::Lease::~Lease() {
       account->queue.Closed();
       state->Ended(ConnectionEnd::kBroken);
     } else {
-      account->queue.OpenFailed(base::Clock::now(), SendQueue::OpenFailure::kGivenUp);
+      account->queue.OpenFailed(base::Clock::now(), SendQueue::OpenFailure::kGivenUp,
+                                beside_others);
     }
   }
   // Whoever has his turn now has it soon: a destructor is no place for it.
@@ -317,7 +319,7 @@ bool Pool::OpenFailed(Lease lease, const base::Error& error, bool given_up) {
   bool others = false;
   state_->Apply(account, [&](State::Connections&) {
     const Time now = base::Clock::now();
-    others = account->queue.OpenFailed(now, failure);
+    others = account->queue.OpenFailed(now, failure, lease.beside_others);
     if (given_up || others) return;
     state_->Judge(*account, error, /*reused=*/false, now);
     // What passes may have passed for the next, who tries alone.

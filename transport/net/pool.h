@@ -75,6 +75,7 @@ class Pool {
 
    private:
     friend class Pool;
+    bool beside_others = false;  // SendQueue::Turn
     std::shared_ptr<State> state;
     std::shared_ptr<Account> account;
   };

@@ -91,6 +91,7 @@ std::optional<SendQueue::Turn> SendQueue::Next(Time now) {
     idle_.pop_back();
     ++busy_;
   } else {
+    turn.beside_others = Open() > connecting_;
     ++connecting_;
     last_connect_ = now;
   }
@@ -134,7 +135,7 @@ void SendQueue::Opened() {
   may_connect_ = std::min(may_connect_ * 2, 1 << 20);
 }
 
-bool SendQueue::OpenFailed(Time now, OpenFailure failure) {
+bool SendQueue::OpenFailed(Time now, OpenFailure failure, bool beside_others) {
   --connecting_;
   if (failure == OpenFailure::kGivenUp) {
     UncountSend();
@@ -142,9 +143,9 @@ bool SendQueue::OpenFailed(Time now, OpenFailure failure) {
   }
   may_connect_ = 1;
   const int others = busy_ + idle() + closing_;
-  if (failure != OpenFailure::kTurnedAway || others == 0) return false;
+  if (failure != OpenFailure::kTurnedAway || (others == 0 && !beside_others)) return false;
   UncountSend();
-  learned_connections_ = others;
+  learned_connections_ = others;  // or one, always
   learned_until_ = now + kLearnedFor;
   return true;
 }
@@ -157,7 +158,8 @@ SendQueue::Fate SendQueue::Release(Time now, const Connection& connection, bool 
   --busy_;
   int most = std::max(1, limits_.max_mails_per_connection);
   if (connection.max_mails > 0) most = std::min(most, connection.max_mails);
-  const bool room = busy_ + connecting_ + idle() < MaxConnections(now);
+  // One that is opening may be turned away, for the sake of this one.
+  const bool room = busy_ + idle() < MaxConnections(now);
   const Fate fate = !usable                    ? Fate::kUnusable
                     : connection.mails >= most ? Fate::kMails
                     : TooOld(connection, now)  ? Fate::kAge

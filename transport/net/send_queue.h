@@ -64,6 +64,7 @@ class SendQueue {
   struct Turn {
     Ticket ticket = 0;
     std::optional<Connection> reuse;  // unset: open a connection
+    bool beside_others = false;       // that are open while this one opens
   };
 
   explicit SendQueue(const smtp::SendingLimits& limits) : limits_(limits) {}
@@ -94,8 +95,9 @@ class SendQueue {
 
   // The connection that a turn was to open is open, and in use.
   void Opened();
-  // It is not. True: others are open, so the send should wait for one of them.
-  bool OpenFailed(Time now, OpenFailure failure);
+  // It is not. True: others are open, or were when it began (`beside_others`), so the send should
+  // wait for another turn.
+  bool OpenFailed(Time now, OpenFailure failure, bool beside_others);
   // It is not used any more. `usable`: another message could go over it.
   Fate Release(Time now, const Connection& connection, bool usable);
   // The connection of a turn was closed by the server before; nothing was sent.

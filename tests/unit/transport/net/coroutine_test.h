@@ -34,7 +34,8 @@ class CoroutineTest : public ::testing::Test {
   template <class T>
   std::shared_ptr<Running<T>> Start(std::function<boost::asio::awaitable<T>()> body) {
     auto running = std::make_shared<Running<T>>();
-    auto done = [](std::exception_ptr failed) {
+    // Its end clears the signal's slot, which the outcome may not outlive.
+    auto done = [running](std::exception_ptr failed) {
       if (failed) std::rethrow_exception(failed);
     };
     boost::asio::co_spawn(boost::asio::make_strand(context_), Keep<T>(running, std::move(body)),

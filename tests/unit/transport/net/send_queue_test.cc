@@ -24,6 +24,7 @@ class SendQueueTest : public ::testing::Test {
   // The next turn's ticket, 0 where there is none.
   Ticket Next() {
     turn_ = queue_.Next(now_);
+    if (turn_) beside_others_ = turn_->beside_others;
     return turn_ ? turn_->ticket : 0;
   }
 
@@ -55,6 +56,8 @@ class SendQueueTest : public ::testing::Test {
     return Made();
   }
 
+  bool Fail(Failure failure) { return queue_.OpenFailed(now_, failure, beside_others_); }
+
   Fate Release(Connection& connection) {
     ++connection.mails;
     connection.used = now_;
@@ -75,6 +78,7 @@ class SendQueueTest : public ::testing::Test {
   SendQueue::Time now_ = SendQueue::Time(std::chrono::hours(1000));
   SendQueue queue_{limits_};
   std::optional<Turn> turn_;
+  bool beside_others_ = false;  // of the last turn
   uint64_t last_id_ = 0;
 };
 
@@ -143,7 +147,7 @@ TEST_F(SendQueueTest, OthersPassAFreshWantThatMustWaitForItsConnection) {
   Idle(1);
   queue_.Enter(true);
   ASSERT_NE(Next(), 0);
-  queue_.OpenFailed(now_, Failure::kOther);  // one at a time again
+  Fail(Failure::kOther);  // one at a time again
   queue_.Enter(true);
   ASSERT_NE(Next(), 0);
   const Ticket fresh = queue_.Enter(true);
@@ -345,9 +349,9 @@ TEST_F(SendQueueTest, AfterAFailureTheyBeginOneAtATimeAgain) {
     queue.Opened();
     while (queue.Next(now_)) continue;
     ASSERT_EQ(queue.connecting(), 2);
-    queue.OpenFailed(now_, failure);
+    queue.OpenFailed(now_, failure, false);
     EXPECT_FALSE(queue.Next(now_));
-    queue.OpenFailed(now_, failure);
+    queue.OpenFailed(now_, failure, false);
     now_ += SendQueue::kLearnedFor;
     EXPECT_TRUE(queue.Next(now_));
     EXPECT_FALSE(queue.Next(now_));
@@ -359,14 +363,14 @@ TEST_F(SendQueueTest, SendThatGivesUpTeachesNothing) {
   Next();
   queue_.Opened();
   EXPECT_EQ(All().size(), 2u);
-  EXPECT_FALSE(queue_.OpenFailed(now_, Failure::kGivenUp));
+  EXPECT_FALSE(Fail(Failure::kGivenUp));
   EXPECT_EQ(All().size(), 1u) << "the next one connects";
 }
 
 TEST_F(SendQueueTest, FailureEndsAllWhoWaitWhereNothingIsOpen) {
   const std::vector<Ticket> tickets = Enter(3);
   ASSERT_EQ(Next(), tickets[0]);
-  EXPECT_FALSE(queue_.OpenFailed(now_, Failure::kOther));
+  EXPECT_FALSE(Fail(Failure::kOther));
   EXPECT_THAT(queue_.GiveUp(), ElementsAre(tickets[1], tickets[2]));
   EXPECT_TRUE(queue_.empty());
 }
@@ -375,7 +379,7 @@ TEST_F(SendQueueTest, FailureEndsNobodyElseWhileSomethingIsOpen) {
   Connection busy = Open();
   Enter(3);
   ASSERT_NE(Next(), 0);
-  EXPECT_FALSE(queue_.OpenFailed(now_, Failure::kOther));
+  EXPECT_FALSE(Fail(Failure::kOther));
   EXPECT_THAT(queue_.GiveUp(), IsEmpty());
   Release(busy);
   EXPECT_THAT(queue_.GiveUp(), IsEmpty());
@@ -387,7 +391,7 @@ TEST_F(SendQueueTest, FailureEndsNobodyElseWhileAnotherConnects) {
   Enter(4);
   All();
   ASSERT_EQ(queue_.connecting(), 2);
-  EXPECT_FALSE(queue_.OpenFailed(now_, Failure::kOther));
+  EXPECT_FALSE(Fail(Failure::kOther));
   EXPECT_THAT(queue_.GiveUp(), IsEmpty());
 }
 
@@ -396,7 +400,7 @@ TEST_F(SendQueueTest, FailureEndsNobodyElseWhileAnotherConnects) {
 TEST_F(SendQueueTest, TurnedAwayWithNothingOpenIsAFailureLikeOthers) {
   Enter(2);
   Next();
-  EXPECT_FALSE(queue_.OpenFailed(now_, Failure::kTurnedAway));
+  EXPECT_FALSE(Fail(Failure::kTurnedAway));
   EXPECT_EQ(queue_.GiveUp().size(), 1u);
 }
 
@@ -404,7 +408,7 @@ TEST_F(SendQueueTest, TurnedAwayWithOthersOpenShowsTheServersLimitForAWhile) {
   std::vector<Connection> open = {Open(), Open()};
   Enter(5);
   ASSERT_NE(Next(), 0);
-  EXPECT_TRUE(queue_.OpenFailed(now_, Failure::kTurnedAway));
+  EXPECT_TRUE(Fail(Failure::kTurnedAway));
   EXPECT_EQ(Next(), 0);
   EXPECT_EQ(queue_.Wake(now_), now_ + SendQueue::kLearnedFor);
   EXPECT_EQ(Release(open[0]), Fate::kIdle);
@@ -423,11 +427,37 @@ TEST_F(SendQueueTest, TurnedAwayWhileOneIsBeingClosedIsNoFailure) {
   queue_.Enter(true);
   ASSERT_NE(Next(), 0);
   ASSERT_EQ(Release(connection), Fate::kMails);
-  EXPECT_TRUE(queue_.OpenFailed(now_, Failure::kTurnedAway));
+  EXPECT_TRUE(Fail(Failure::kTurnedAway));
   const Ticket again = queue_.Enter(false, true);
   EXPECT_EQ(Next(), 0);
   queue_.Closed();
   EXPECT_EQ(Next(), again);
+}
+
+TEST_F(SendQueueTest, TurnedAwayOnceTheOthersAreGoneIsTriedAgainAndNotOnceMore) {
+  Connection connection = Open();
+  queue_.Enter(true);
+  ASSERT_NE(Next(), 0);
+  EXPECT_TRUE(turn_->beside_others);
+  queue_.Release(now_, connection, false);
+  queue_.Closed();
+  EXPECT_TRUE(Fail(Failure::kTurnedAway));
+  const Ticket again = queue_.Enter(false, true);
+  EXPECT_EQ(Next(), again);
+  EXPECT_FALSE(turn_->beside_others);
+  EXPECT_FALSE(Fail(Failure::kTurnedAway));
+}
+
+TEST_F(SendQueueTest, ConnectionIsKeptForThoseWhoWillBeTurnedAway) {
+  Connection open = Open();
+  Open();
+  queue_.Enter(true);
+  queue_.Enter(true);
+  EXPECT_EQ(All().size(), 2u);
+  queue_.Release(now_, Made(), false);
+  queue_.Closed();
+  EXPECT_TRUE(Fail(Failure::kTurnedAway)) << "one is allowed, one is in use, and one is opening";
+  EXPECT_EQ(Release(open), Fate::kIdle);
 }
 
 TEST_F(SendQueueTest, TurnedAwayCostsNoRate) {
@@ -436,7 +466,7 @@ TEST_F(SendQueueTest, TurnedAwayCostsNoRate) {
   Connection open = Open();
   queue_.Enter(true);
   ASSERT_NE(Next(), 0);
-  EXPECT_TRUE(queue_.OpenFailed(now_, Failure::kTurnedAway));
+  EXPECT_TRUE(Fail(Failure::kTurnedAway));
   Release(open);
   const Ticket again = queue_.Enter(false, true);
   EXPECT_EQ(Next(), again);

@@ -67,7 +67,7 @@ class Walk {
   void Drain() {
     for (int step = 0; !waiting_.empty(); ++step) {
       ASSERT_LT(step, 10000) << "somebody waits for ever";
-      if (connecting_ > 0) {
+      if (!connecting_.empty()) {
         Opened();
       } else if (!busy_.empty()) {
         Release(true, true);
@@ -106,7 +106,7 @@ class Walk {
   }
 
   void Opened() {
-    --connecting_;
+    TakeConnecting();
     queue_.Opened();
     Connection connection;
     connection.id = ++last_id_;
@@ -115,19 +115,26 @@ class Walk {
     busy_.push_back(connection);
   }
 
+  bool TakeConnecting() {
+    const auto one = connecting_.begin() + Random(static_cast<int>(connecting_.size()));
+    const bool beside = *one;
+    connecting_.erase(one);
+    return beside;
+  }
+
   void EndOpening() {
-    if (connecting_ == 0) return;
+    if (connecting_.empty()) return;
     if (Random(3) != 0) return Opened();
-    --connecting_;
+    const bool beside = TakeConnecting();
     const Failure failure = static_cast<Failure>(Random(3));
     const int others = static_cast<int>(busy_.size() + idle_.size()) + closing_;
-    const bool wait = queue_.OpenFailed(now_, failure);
-    EXPECT_EQ(wait, failure == Failure::kTurnedAway && others > 0);
+    const bool wait = queue_.OpenFailed(now_, failure, beside);
+    EXPECT_EQ(wait, failure == Failure::kTurnedAway && (others > 0 || beside));
     if (wait) {
       Enter(false, true);
     } else if (failure != Failure::kGivenUp) {
       const auto tickets = queue_.GiveUp();
-      if (others + connecting_ > 0) {
+      if (others > 0 || !connecting_.empty()) {
         EXPECT_TRUE(tickets.empty());
       } else {
         EXPECT_EQ(tickets.size(), waiting_.size()) << "with nothing open everyone is given up";
@@ -212,7 +219,8 @@ class Walk {
         EXPECT_EQ(idle_.erase(turn->reuse->id), 1u);
         busy_.push_back(*turn->reuse);
       } else {
-        ++connecting_;
+        EXPECT_EQ(turn->beside_others, Open() > static_cast<int>(connecting_.size()));
+        connecting_.push_back(turn->beside_others);
         EXPECT_LE(Open(), queue_.limits().max_connections);
       }
       EXPECT_LE(InUse(), queue_.limits().max_connections);
@@ -224,7 +232,7 @@ class Walk {
 
   void Check() {
     ASSERT_EQ(queue_.waiting(), static_cast<int>(waiting_.size()));
-    ASSERT_EQ(queue_.connecting(), connecting_);
+    ASSERT_EQ(queue_.connecting(), static_cast<int>(connecting_.size()));
     ASSERT_EQ(queue_.busy(), static_cast<int>(busy_.size()));
     ASSERT_EQ(queue_.idle(), static_cast<int>(idle_.size()));
     ASSERT_EQ(queue_.empty(), waiting_.empty() && Open() == 0);
@@ -238,7 +246,7 @@ class Walk {
     if (!idle_.empty()) ASSERT_GT(*queue_.Expiry(), now_);
   }
 
-  int InUse() const { return connecting_ + static_cast<int>(busy_.size()); }
+  int InUse() const { return static_cast<int>(connecting_.size() + busy_.size()); }
   int Open() const { return InUse() + static_cast<int>(idle_.size()) + closing_; }
 
   std::mt19937 random_;
@@ -247,7 +255,7 @@ class Walk {
   std::map<Ticket, Sender> waiting_;
   std::vector<Connection> busy_;
   std::set<uint64_t> idle_;
-  int connecting_ = 0;
+  std::vector<bool> connecting_;  // beside others?
   int closing_ = 0;
   uint64_t last_id_ = 0;
   int entered_ = 0, turns_ = 0, left_ = 0, given_up_ = 0;

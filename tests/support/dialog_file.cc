@@ -156,6 +156,10 @@ void Reader::Header(const std::string& key, const std::string& value) {
     }
   } else if (key == "allow-plaintext-auth") {
     file_.settings.allow_plaintext_auth = value == "yes";
+  } else if (key == "one-flight") {
+    file_.one_flight = value == "yes";
+  } else if (key == "swallows-refused-chunk") {
+    file_.settings.swallows_refused_chunk = value == "yes";
   } else if (key == "ehlo-name") {
     file_.settings.ehlo_name = value;
   } else if (key == "from") {
@@ -180,6 +184,10 @@ void Reader::Header(const std::string& key, const std::string& value) {
     for (const auto& code : Split(value)) file_.expect.recipients->push_back(std::stoi(code));
   } else if (key == "usable") {
     file_.expect.usable = value == "yes";
+  } else if (key == "distrust") {
+    file_.expect.distrust.pipelining = value == "pipelining";
+    file_.expect.distrust.chunking = value == "chunking";
+    if (!file_.expect.distrust.any()) throw std::runtime_error("of pipelining or chunking");
   } else if (key == "stages") {
     file_.expect.stages = Split(value);
   } else {
@@ -283,9 +291,11 @@ void Reader::ClientLine(const std::string& text) {
   if (text.starts_with("[tls")) {
     step.kind = Kind::kTls;
     if (words.size() > 1) step.cause = Lookup(Causes(), words[1]);
-  } else if (text.starts_with("[message")) {
+  } else if (text.starts_with("[message") || text.starts_with("[chunk")) {
+    const bool chunk = text.starts_with("[chunk");
     step.kind = Kind::kMessage;
-    step.bytes = DotStuffed(file_.message);
+    step.bytes = chunk ? Chunk(file_.message) : DotStuffed(file_.message);
+    if (chunk && file_.steps.back().kind == Kind::kClient) file_.one_flight = true;
     if (words.size() > 1) step.limit = std::stoul(words[1]);
   } else {
     step.bytes = Fill(text) + "\r\n";
@@ -294,6 +304,10 @@ void Reader::ClientLine(const std::string& text) {
 }
 
 }  // namespace
+
+std::string Chunk(const std::string& message) {
+  return "BDAT " + std::to_string(message.size()) + " LAST\r\n" + message;
+}
 
 std::string DotStuffed(const std::string& message) {
   std::string stuffed;

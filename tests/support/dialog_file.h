@@ -9,6 +9,7 @@
 
 #include "tests/support/scripted_stream.h"
 #include "transport/smtp/envelope.h"
+#include "transport/smtp/flights.h"
 #include "transport/smtp/settings.h"
 
 namespace sendstep::testing {
@@ -23,6 +24,7 @@ struct DialogExpectation {
   std::optional<std::vector<int>> recipients;  // reply code of each one reported
   bool usable = false;
   std::vector<std::string> stages;  // as started; empty: not checked
+  smtp::Distrust distrust;
 };
 
 struct DialogFile {
@@ -34,6 +36,8 @@ struct DialogFile {
   std::optional<bool> gate;  // set: there is one; true: it opens
   DialogExpectation expect;
   std::vector<ScriptStep> steps;
+  // The message goes in the write of its envelope.
+  bool one_flight = false;
   // Every form in which a credential could be seen.
   std::vector<std::string> secrets;
 };
@@ -41,6 +45,9 @@ struct DialogFile {
 // Throws std::runtime_error with file and line where the file is not one. Credentials are made anew
 // by every call.
 DialogFile ReadDialogFile(const std::filesystem::path& path);
+
+// BDAT and `message` as it is.
+std::string Chunk(const std::string& message);
 
 // The bytes that carry `message` after DATA, dot-stuffed and ended, made line by line.
 std::string DotStuffed(const std::string& message);

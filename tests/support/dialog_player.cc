@@ -44,22 +44,25 @@ namespace {
 
 class TestGate : public smtp::Gate {
  public:
-  TestGate(bool open, std::vector<std::vector<size_t>>& asked) : open_(open), asked_(asked) {}
+  TestGate(bool open, const ScriptedStream& stream, Outcome& outcome)
+      : open_(open), stream_(stream), outcome_(outcome) {}
   asio::awaitable<bool> Pass(std::span<const size_t> accepted) override {
-    asked_.emplace_back(accepted.begin(), accepted.end());
+    outcome_.asked.emplace_back(accepted.begin(), accepted.end());
+    outcome_.written_before_gate = stream_.written_in_clear();
     co_return open_;
   }
 
  private:
   const bool open_;
-  std::vector<std::vector<size_t>>& asked_;
+  const ScriptedStream& stream_;
+  Outcome& outcome_;
 };
 
 asio::awaitable<void> PlayAll(const DialogFile& dialog, ScriptedStream& stream,
                               RecordingObserver& observer, Outcome& outcome) {
   smtp::Session session(stream, dialog.settings, observer);
   const base::Deadline deadline = base::Deadline::Never();
-  TestGate gate(dialog.gate.value_or(false), outcome.asked);
+  TestGate gate(dialog.gate.value_or(false), stream, outcome);
   smtp::SendOptions options;
   options.all_or_nothing = dialog.all_or_nothing;
   if (dialog.gate) options.gate = &gate;
@@ -73,6 +76,7 @@ asio::awaitable<void> PlayAll(const DialogFile& dialog, ScriptedStream& stream,
         co_await session.Send(dialog.envelope, base::Content(dialog.message), options, deadline);
   }
   outcome.usable = session.usable();
+  outcome.distrust = session.distrust();
   co_await session.Quit(deadline);
 }
 

@@ -41,8 +41,10 @@ class RecordingObserver : public smtp::Observer {
 struct Outcome {
   base::Result<smtp::DeliveryReport> result = base::Error();
   bool usable = false;  // after Send, before Quit
+  smtp::Distrust distrust;
   // Each time the gate was asked: what it was told.
   std::vector<std::vector<size_t>> asked;
+  std::string written_before_gate;  // without TLS
 };
 
 // Runs a session over `stream` to the end. `cancel`, where given, is emitted by whoever holds it.

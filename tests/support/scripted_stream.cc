@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
+#include <utility>
 
 namespace sendstep::testing {
 
@@ -101,14 +102,18 @@ size_t ScriptedStream::Deliver(asio::mutable_buffer buffer) {
   char* const data = static_cast<char*>(buffer.data());
   size_t size = 0;
   while (size < room && Step() != nullptr && Step()->kind == Kind::kServer) {
-    const size_t part = std::min(room - size, Step()->bytes.size() - offset_);
+    size_t part = std::min(room - size, Step()->bytes.size() - offset_);
+    const size_t lf = Step()->bytes.find('\n', offset_);
+    if (line_by_line_ && lf != std::string::npos) part = std::min(part, lf + 1 - offset_);
     std::memcpy(data + size, Step()->bytes.data() + offset_, part);
     size += part;
     offset_ += part;
     if (offset_ == Step()->bytes.size()) NextStep();
+    if (line_by_line_ && data[size - 1] == '\n') break;
   }
   delivered_ += size;
   const bool all = Step() == nullptr || Step()->kind != Kind::kServer;
+  if (message_taken_) final_words_.append(data, size);
   if (message_taken_ && all && data[size - 1] == '\n') final_reply_delivered_ = true;
   return size;
 }
@@ -119,10 +124,7 @@ asio::awaitable<Result<void>> ScriptedStream::Write(std::span<const asio::const_
     bytes.append(static_cast<const char*>(buffer.data()), buffer.size());
   }
   if (!protected_) written_in_clear_ += bytes;
-  if (Step() != nullptr && Step()->kind == Kind::kMessage &&
-      offset_ + bytes.size() >= Step()->bytes.size()) {
-    end_of_data_begun_ = true;
-  }
+  if (ReachesEndOfMessage(bytes.size())) end_of_data_begun_ = true;
   const auto failure = co_await Begin(StreamOperation::Kind::kWrite);
   if (failure) co_return *failure;
   co_return TakeWritten(bytes);
@@ -134,7 +136,27 @@ bool ScriptedStream::ClosesAfterServerBytes() const {
   return end != steps_.end() && end->kind == Kind::kClose;
 }
 
+bool ScriptedStream::ReachesEndOfMessage(size_t bytes) const {
+  size_t offset = offset_;
+  for (size_t at = at_; at < steps_.size(); ++at) {
+    const ScriptStep& step = steps_[at];
+    if (step.kind != Kind::kClient && step.kind != Kind::kMessage) return false;
+    const size_t left = step.bytes.size() - std::exchange(offset, 0);
+    if (bytes < left) return false;
+    if (step.kind == Kind::kMessage) return true;
+    bytes -= left;
+  }
+  return false;
+}
+
+bool ScriptedStream::LateForItsWrite() const {
+  if (Step() == nullptr || at_ == 0 || offset_ != 0) return false;
+  const bool clients = Step()->kind == Kind::kClient || Step()->kind == Kind::kMessage;
+  return clients && steps_[at_ - 1].kind == Kind::kClient;
+}
+
 Result<void> ScriptedStream::TakeWritten(std::string_view bytes) {
+  if (LateForItsWrite()) return Violation("in a write of its own: " + Quote(bytes));
   while (!bytes.empty()) {
     if (Step() == nullptr) return Violation("after the end of the dialog: " + Quote(bytes));
     const ScriptStep& step = *Step();

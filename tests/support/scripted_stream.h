@@ -1,5 +1,6 @@
 // A Stream that plays the server's part of a written dialog and checks the client's, without
-// network and without time. It can split what it delivers and fail any operation.
+// network and without time. It can split what it delivers and fail any operation. What the client
+// has to send with no word of the server in between it must send in one write.
 #ifndef SENDSTEP_TESTS_SUPPORT_SCRIPTED_STREAM_H_
 #define SENDSTEP_TESTS_SUPPORT_SCRIPTED_STREAM_H_
 
@@ -42,6 +43,8 @@ class ScriptedStream : public smtp::Stream {
   void Append(ScriptStep step) { steps_.push_back(std::move(step)); }
   // Reads give one byte each.
   void ReadByteByByte() { byte_by_byte_ = true; }
+  // No read crosses the end of a line.
+  void ReadLineByLine() { line_by_line_ = true; }
   // No read crosses the server's byte `offset`.
   void SplitAt(size_t offset) { split_at_ = offset; }
   // Asked before each operation, with its number from 0. What it returns fails this and all later
@@ -68,6 +71,8 @@ class ScriptedStream : public smtp::Stream {
   bool end_of_data_begun() const { return end_of_data_begun_; }
   // The server's words after the end of the message were delivered whole.
   bool final_reply_delivered() const { return final_reply_delivered_; }
+  // Those that were delivered.
+  const std::string& final_words() const { return final_words_; }
   // All that the client wrote without TLS, also in writes that failed.
   const std::string& written_in_clear() const { return written_in_clear_; }
 
@@ -81,6 +86,10 @@ class ScriptedStream : public smtp::Stream {
   const ScriptStep* Step() const { return at_ < steps_.size() ? &steps_[at_] : nullptr; }
   void NextStep();
   bool ClosesAfterServerBytes() const;
+  // A write of so many bytes now holds the end of the message.
+  bool ReachesEndOfMessage(size_t bytes) const;
+  // What the client sends now should have been in the write before.
+  bool LateForItsWrite() const;
   base::Result<void> TakeWritten(std::string_view bytes);
 
   std::vector<ScriptStep> steps_;
@@ -88,6 +97,7 @@ class ScriptedStream : public smtp::Stream {
   size_t offset_ = 0;  // into the step's bytes
   size_t delivered_ = 0;
   bool byte_by_byte_ = false;
+  bool line_by_line_ = false;
   std::optional<size_t> split_at_;
   std::function<std::optional<base::Error>(size_t)> fault_;
   std::optional<base::Error> failure_;
@@ -99,6 +109,7 @@ class ScriptedStream : public smtp::Stream {
   bool end_of_data_begun_ = false;
   bool message_taken_ = false;
   bool final_reply_delivered_ = false;
+  std::string final_words_;
   std::string written_in_clear_;
 };
 

@@ -1,21 +1,34 @@
 #include "transport/smtp/flights.h"
 
 #include <string>
+#include <string_view>
 
 namespace sendstep::smtp {
 namespace {
 
 constexpr size_t kMaxPostfixFlightBytes = 3999;
 
+// "mail.example.org ESMTP Postfix (Debian/GNU)" -> "Postfix": the word behind the server's name and
+// ESMTP. Elsewhere it could be a part of a name, or be about another server.
+std::string_view Software(const base::Reply& greeting) {
+  static constexpr std::string_view kEsmtp = "ESMTP ";
+  std::string_view text = greeting.lines.empty() ? std::string_view() : greeting.lines[0];
+  const size_t blank = text.find(' ');
+  if (blank == text.npos) return {};
+  text.remove_prefix(blank + 1);
+  if (!text.starts_with(kEsmtp)) return {};
+  text.remove_prefix(kEsmtp.size());
+  return text.substr(0, text.find(' '));
+}
+
 }  // namespace
 
 ServerTraits TraitsOf(const SmtpSettings& settings, const base::Reply& greeting) {
   ServerTraits traits;
-  const std::string text = greeting.lines.empty() ? std::string() : greeting.lines[0];
-  const bool postfix = text.find(" ESMTP Postfix") != text.npos;
-  const bool exim = text.find(" ESMTP Exim ") != text.npos;
-  const bool sandbox = text.ends_with(" ESMTP sendstep");
-  traits.swallows_refused_chunk = settings.swallows_refused_chunk || postfix || exim || sandbox;
+  const std::string_view software = Software(greeting);
+  const bool postfix = software == "Postfix";
+  const bool swallows = postfix || software == "Exim" || software == "sendstep";
+  traits.swallows_refused_chunk = settings.swallows_refused_chunk || swallows;
   if (postfix) traits.max_flight_bytes = kMaxPostfixFlightBytes;
   return traits;
 }

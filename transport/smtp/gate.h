@@ -16,7 +16,8 @@ class Gate {
 
   // Awaited once, when all but the end of the message was written, with cancellation disabled.
   // `accepted`: indexes into Envelope::recipients of those the server took, in order, at least one;
-  // valid until it returns. False: the end is not sent.
+  // valid until it returns. Where envelope and message go in one flight nothing was written yet,
+  // and it has all recipients. False: the end is not sent.
   //
   // Nothing cuts it short, so it has to return in bounded time. True does not mean that the end
   // will be sent: the server may have gone meanwhile, or the program may be stopping. The outcome

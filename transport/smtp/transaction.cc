@@ -69,7 +69,10 @@ asio::awaitable<Result<DeliveryReport>> Transaction::Send(const Envelope& envelo
   MakeCommands(envelope, *parameters);
   flights_ = PlanFlights(capabilities_, traits_, Load(message.size()));
   auto reply = co_await SendMessage(message);
-  if (!reply) co_return WithRecipients(reply.error());
+  if (!reply) {
+    refused_ = true;
+    co_return WithRecipients(reply.error());
+  }
   DeliveryReport report;
   report.recipients = std::move(recipients_);
   report.final_reply = std::move(*reply);
@@ -147,7 +150,12 @@ FlightLoad Transaction::Load(size_t message_bytes) const {
 }
 
 asio::awaitable<Result<Reply>> Transaction::SendMessage(const base::Content& message) {
-  if (flights_.message == Flights::Message::kWithEnvelope) co_return co_await SendAtOnce(message);
+  if (flights_.message == Flights::Message::kWithEnvelope) {
+    DataFraming framing(message, Framing::kChunk);
+    std::vector<asio::const_buffer> block;
+    if (framing.Next(block)) co_return co_await SendAtOnce(block, message.size());
+    flights_.message = Flights::Message::kChunk;  // it is in too many pieces for one block
+  }
   if (flights_.message == Flights::Message::kDataAhead) commands_.emplace_back(kDataCommand);
   auto accepted = co_await SendEnvelope();
   if (!accepted) co_return accepted.error();
@@ -183,10 +191,7 @@ asio::awaitable<Result<void>> Transaction::SendEnvelope() {
   } else {
     accepted = CheckRecipients();
   }
-  if (distrust_.pipelining) {
-    co_return dialog_.Broken(dialog_.Failure(Cause::kProtocol, ErrorClass::kTransient,
-                                             "the server does not know PIPELINING after all"));
-  }
+  if (distrust_.pipelining) co_return NoPipelining();
   const bool wants_message = data_reply_ && data_reply_->code == kStartMailInput;
   if (!accepted && wants_message && !accepted_without_mail_) co_await EndEmptyMessage();
   co_return accepted;
@@ -304,6 +309,11 @@ base::Error Transaction::RecipientsRefused() const {
   return base::Refused(Stage::kRcptTo, refusal->reply);
 }
 
+base::Error Transaction::NoPipelining() {
+  return dialog_.Broken(dialog_.Failure(Cause::kProtocol, ErrorClass::kTransient,
+                                        "the server does not know PIPELINING after all"));
+}
+
 // RFC 2920 3.1: DATA may be taken although no recipient was.
 asio::awaitable<void> Transaction::EndEmptyMessage() {
   static constexpr std::string_view kDot = ".\r\n";
@@ -352,14 +362,16 @@ asio::awaitable<Result<Reply>> Transaction::SendBody(const base::Content& messag
   co_return co_await PassGate(std::move(accepted), commit);
 }
 
-asio::awaitable<Result<Reply>> Transaction::SendAtOnce(const base::Content& message) {
-  DataFraming framing(message, Framing::kChunk);
-  std::vector<asio::const_buffer> block;
-  framing.Next(block);  // a flight is smaller than a block
-  commands_.push_back(LastChunkCommand(message.size()));
+asio::awaitable<Result<Reply>> Transaction::SendAtOnce(std::span<const asio::const_buffer> block,
+                                                       size_t message_bytes) {
+  // A server that has said farewell takes nothing, and nobody needs to be asked.
+  dialog_.Expire(deadline_.Within(timeouts_.mail));
+  auto silent = co_await dialog_.ExpectSilenceOnWire();
+  if (!silent) co_return silent.error();
+  commands_.push_back(LastChunkCommand(message_bytes));
   std::vector<size_t> everyone(recipient_count_);
   std::iota(everyone.begin(), everyone.end(), size_t{0});
-  auto commit = [this, &block, &message] { return CommitAtOnce(block, message.size()); };
+  auto commit = [this, block, message_bytes] { return CommitAtOnce(block, message_bytes); };
   co_return co_await PassGate(std::move(everyone), commit);
 }
 
@@ -449,6 +461,7 @@ asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::c
     error.error_class = ErrorClass::kUncertain;
     co_return error;
   }
+  if (distrust_.pipelining) co_return NoPipelining();
   co_return refused;
 }
 
@@ -466,8 +479,13 @@ asio::awaitable<Result<Reply>> Transaction::ReadVerdict(Result<void> written,
   if (written && reply && Completed(*reply)) co_return reply;
   if (reply && Refusing(*reply)) {
     // After refused recipients a bad sequence is in order.
-    if (chunk_begun_ && SomeoneAccepted() && UnknownCommand(*reply)) distrust_.chunking = true;
-    co_return Refused(Stage::kData, std::move(*reply));
+    const bool in_sequence = reply->code != kBadSequence || SomeoneAccepted();
+    const bool unknown = chunk_begun_ && UnknownCommand(*reply) && in_sequence;
+    const base::Error refusal = Refused(Stage::kData, std::move(*reply));
+    if (!unknown) co_return refusal;
+    // It may be running the lines of the message as commands, and answering them.
+    distrust_.chunking = true;
+    co_return dialog_.Broken(refusal);
   }
   base::Error error = !written ? written.error()
                       : !reply ? reply.error()

@@ -54,7 +54,8 @@ class Transaction {
   // MAIL, RCPT, RSET. A failing RSET changes nothing: final_reply is then empty.
   asio::awaitable<base::Result<DeliveryReport>> Probe(const Envelope& envelope);
 
-  // The server refused something: RSET leads the next transaction.
+  // The server refused something, or may still hold an envelope whose message never came: RSET
+  // leads the next transaction.
   bool refused() const { return refused_; }
   // After an error that is not uncertain: what the server offers and does not know. Without it the
   // message may go well.
@@ -75,12 +76,15 @@ class Transaction {
   base::Result<void> CheckRecipients() const;
   base::Error RecipientsRefused() const;
   bool SomeoneAccepted() const;
+  base::Error NoPipelining();
   asio::awaitable<void> EndEmptyMessage();
 
   asio::awaitable<base::Result<base::Reply>> SendMessage(const base::Content& message);
   asio::awaitable<base::Result<void>> StartData();
   asio::awaitable<base::Result<base::Reply>> SendBody(const base::Content& message);
-  asio::awaitable<base::Result<base::Reply>> SendAtOnce(const base::Content& message);
+  // `block` is all of the message.
+  asio::awaitable<base::Result<base::Reply>> SendAtOnce(std::span<const asio::const_buffer> block,
+                                                        size_t message_bytes);
   // With cancellation disabled: the gate, then `commit`, which sends the end.
   template <class Commit>
   asio::awaitable<base::Result<base::Reply>> PassGate(std::vector<size_t> accepted, Commit commit);

@@ -16,10 +16,9 @@ struct Framed {
   size_t blocks = 0;
 };
 
-Framed Frame(const std::string& message) {
+Framed Frame(const base::Content& content, Framing how = Framing::kData) {
   Framed framed;
-  const base::Content content(message);
-  DataFraming framing(content, Framing::kData);
+  DataFraming framing(content, how);
   std::vector<boost::asio::const_buffer> block;
   for (bool last = false; !last; ++framed.blocks) {
     last = framing.Next(block);
@@ -34,6 +33,8 @@ Framed Frame(const std::string& message) {
   }
   return framed;
 }
+
+Framed Frame(const std::string& message) { return Frame(base::Content(message)); }
 
 MessageTraits Traits(std::string_view message) {
   return Inspect(base::Content(std::string(message)));
@@ -85,6 +86,47 @@ TEST(DataFraming, AgreesWithALineByLineMakingOfEveryShortMessage) {
     if (!Traits(message).canonical) continue;
     EXPECT_EQ(Frame(message).bytes, DotStuffed(message));
   }
+}
+
+TEST(DataFraming, LeavesAChunkAsItIs) {
+  for (const std::string& message : {std::string(".\r\n"), std::string("a\r\n.\r\n..b\r\n.\r\n"),
+                                     std::string("no line break"), std::string("\r\n.")}) {
+    EXPECT_EQ(Frame(base::Content(message), Framing::kChunk).bytes, message);
+  }
+}
+
+TEST(DataFraming, LeavesAChunkOfSeveralBlocksAsItIs) {
+  for (const size_t size : {DataFraming::kMaxBlockBytes - 1, DataFraming::kMaxBlockBytes,
+                            DataFraming::kMaxBlockBytes + 1, 3 * DataFraming::kMaxBlockBytes}) {
+    const std::string message = testing::GeneratedMessage(size);
+    const Framed framed = Frame(base::Content(message), Framing::kChunk);
+    EXPECT_EQ(framed.bytes, message);
+    EXPECT_EQ(framed.blocks,
+              (size + DataFraming::kMaxBlockBytes - 1) / DataFraming::kMaxBlockBytes);
+  }
+}
+
+TEST(DataFraming, LeavesAChunkOfManyPiecesAsItIs) {
+  const std::string file(100, '\xff');
+  base::Content content;
+  std::string expected;
+  const base::Content encoded = [&] {
+    base::Content one;
+    one.AppendBase64(file);
+    return one;
+  }();
+  const std::string base64 = Frame(encoded, Framing::kChunk).bytes;
+  for (int i = 0; i < 300; ++i) {
+    content.Append("\r\n.part\r\n");
+    content.AppendBase64(file);
+    expected += "\r\n.part\r\n" + base64;
+  }
+  content.Append("\r\n");
+  expected += "\r\n";
+  const Framed framed = Frame(content, Framing::kChunk);
+  EXPECT_EQ(framed.bytes, expected);
+  EXPECT_GT(framed.blocks, 1u);
+  EXPECT_EQ(framed.bytes.size(), content.size());
 }
 
 TEST(Inspect, KnowsCanonicalLineBreaks) {

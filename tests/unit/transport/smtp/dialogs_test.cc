@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <numeric>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "tests/support/dialog_file.h"
 #include "tests/support/dialog_player.h"
@@ -43,6 +47,27 @@ bool SameOutcome(const Outcome& a, const Outcome& b) {
   if (a.result) return Codes(a.result->recipients) == Codes(b.result->recipients);
   return a.result.error().cause == b.result.error().cause &&
          a.result.error().stage == b.result.error().stage;
+}
+
+// The codes of the replies in the server's words.
+std::vector<int> ReplyCodes(const std::string& words) {
+  std::vector<int> codes;
+  std::istringstream lines(words);
+  for (std::string line; std::getline(lines, line) && !lines.eof();) {
+    if (line.size() > 3 && line[3] == ' ') codes.push_back(std::atoi(line.c_str()));
+  }
+  return codes;
+}
+
+// Whether replies to a message in one flight refuse all of it, whatever is said next.
+bool RefuseFlight(std::vector<int> codes, size_t recipients) {
+  codes.resize(std::min(codes.size(), recipients + 1));  // MAIL, RCPT...
+  if (codes.empty()) return false;
+  const auto refuses = [](int code) { return code >= 400; };
+  const bool nobody =
+      codes.size() == recipients + 1 && std::all_of(codes.begin() + 1, codes.end(), refuses);
+  const bool closing = std::find(codes.begin(), codes.end(), 421) != codes.end();
+  return refuses(codes[0]) || nobody || closing;
 }
 
 class Dialogs : public ::testing::TestWithParam<std::filesystem::path> {
@@ -90,6 +115,8 @@ class Dialogs : public ::testing::TestWithParam<std::filesystem::path> {
     if (as_written) {
       EXPECT_EQ(outcome.usable, dialog_.expect.usable);
     }
+    EXPECT_EQ(outcome.distrust.pipelining, dialog_.expect.distrust.pipelining);
+    EXPECT_EQ(outcome.distrust.chunking, dialog_.expect.distrust.chunking);
     if (as_written && dialog_.gate.value_or(false)) {
       EXPECT_EQ(outcome.asked.size(), stream.end_of_data_begun() ? 1u : 0u);
     }
@@ -102,7 +129,8 @@ class Dialogs : public ::testing::TestWithParam<std::filesystem::path> {
     CheckSecrets(outcome, stream, observer);
   }
 
-  // The end of data is behind the gate, which is asked once.
+  // The end of data is behind the gate, which is asked once: about those who were accepted, or
+  // about everybody and before the envelope where that goes along.
   void CheckGate(const Outcome& outcome, const ScriptedStream& stream) {
     EXPECT_LE(outcome.asked.size(), 1u);
     if (dialog_.gate && stream.end_of_data_begun()) {
@@ -114,6 +142,11 @@ class Dialogs : public ::testing::TestWithParam<std::filesystem::path> {
       for (const auto& recipient :
            outcome.result ? outcome.result->recipients : outcome.result.error().recipients) {
         if (recipient.accepted) accepted.push_back(recipient.index);
+      }
+      if (dialog_.one_flight) {
+        accepted.resize(dialog_.envelope.recipients.size());
+        std::iota(accepted.begin(), accepted.end(), size_t{0});
+        EXPECT_EQ(outcome.written_before_gate.find("MAIL FROM"), std::string::npos);
       }
       EXPECT_EQ(asked, accepted);
     }
@@ -138,15 +171,21 @@ class Dialogs : public ::testing::TestWithParam<std::filesystem::path> {
   }
 
   // The outcome as written, and how many operations it took.
-  Outcome Reference(size_t& operations) {
+  Outcome Reference(size_t& operations, bool line_by_line = false) {
     ScriptedStream stream(dialog_.steps);
+    if (line_by_line) stream.ReadLineByLine();
     RecordingObserver observer;
     Outcome outcome = Play(dialog_, stream, observer);
     operations = stream.operations().size();
     return outcome;
   }
 
-  void FailEveryOperation(Cause cause);
+  void FailEveryOperation(Cause cause) {
+    FailEveryOperation(cause, /*line_by_line=*/false);
+    // So that some of the replies to one flight have come.
+    if (dialog_.one_flight) FailEveryOperation(cause, /*line_by_line=*/true);
+  }
+  void FailEveryOperation(Cause cause, bool line_by_line);
 
   const DialogFile dialog_ = ReadDialogFile(GetParam());
 };
@@ -185,32 +224,46 @@ TEST_P(Dialogs, GoTheSameSplitAtEveryByte) {
   }
 }
 
-void Dialogs::FailEveryOperation(Cause cause) {
+void Dialogs::FailEveryOperation(Cause cause, bool line_by_line) {
   size_t operations = 0;
-  const Outcome reference = Reference(operations);
+  const Outcome reference = Reference(operations, line_by_line);
   for (size_t failing = 0; failing < operations; ++failing) {
     ScriptedStream stream(dialog_.steps);
+    if (line_by_line) stream.ReadLineByLine();
     bool end_begun = false;
     bool answered = false;
+    bool refused = false;
     stream.FailWith([&](size_t operation) -> std::optional<base::Error> {
       if (operation != failing) return std::nullopt;
       end_begun = stream.end_of_data_begun();
       answered = stream.final_reply_delivered();
+      if (dialog_.one_flight) {
+        const std::vector<int> codes = ReplyCodes(stream.final_words());
+        const size_t recipients = dialog_.envelope.recipients.size();
+        answered = codes.size() == recipients + 2;
+        refused = RefuseFlight(codes, recipients);
+      }
       return base::Failed(base::Stage::kTcp, cause, ErrorClass::kTransient, "injected");
     });
     RecordingObserver observer;
     const Outcome outcome = Play(dialog_, stream, observer);
-    SCOPED_TRACE("operation " + std::to_string(failing));
+    SCOPED_TRACE("operation " + std::to_string(failing) + (line_by_line ? ", by line" : ""));
     EXPECT_TRUE(stream.violations().empty()) << stream.violations()[0];
     EXPECT_TRUE(stream.closed());
     CheckGate(outcome, stream);
     CheckSecrets(outcome, stream, observer);
     if (answered) {
       EXPECT_TRUE(SameOutcome(outcome, reference)) << "QUIT changed the outcome";
+    } else if (end_begun && refused) {
+      ASSERT_FALSE(outcome.result);
+      EXPECT_NE(outcome.result.error().error_class, ErrorClass::kUncertain);
+      EXPECT_EQ(outcome.result.error().cause,
+                outcome.distrust.pipelining ? Cause::kProtocol : Cause::kRefused);
+      EXPECT_FALSE(outcome.usable);
     } else if (end_begun) {
       ASSERT_FALSE(outcome.result);
       EXPECT_EQ(outcome.result.error().error_class, ErrorClass::kUncertain);
-      EXPECT_EQ(outcome.result.error().stage, base::Stage::kData);
+      if (!dialog_.one_flight) EXPECT_EQ(outcome.result.error().stage, base::Stage::kData);
       EXPECT_EQ(outcome.result.error().cause, cause);
       EXPECT_FALSE(outcome.usable);
     } else if (!outcome.result) {

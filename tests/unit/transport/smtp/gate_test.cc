@@ -29,6 +29,7 @@ using base::ErrorClass;
 using base::Result;
 using base::Stage;
 using testing::C;
+using testing::ChunkOf;
 using testing::Close;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -234,6 +235,67 @@ TEST_F(GateTest, IsNotAskedWhereTheEndWouldNotBeSentAnyway) {
 
   ExpectNotSent(Send(UpToData() + std::vector<ScriptStep>{S("452 Later\r\n")}), Cause::kRefused);
   EXPECT_THAT(asked_, IsEmpty());
+}
+
+// With the envelope in the same flight.
+std::vector<ScriptStep> Chunking() { return Opening("250-PIPELINING\r\n250-CHUNKING\r\n"); }
+
+std::vector<ScriptStep> Flight(const std::string& replies) {
+  return {C("MAIL FROM:<alice@example.org>"), C("RCPT TO:<r0@example.net>"),
+          C("RCPT TO:<r1@example.net>"), ChunkOf(), S(replies)};
+}
+
+TEST_F(GateTest, IsAskedForEverybodyBeforeAFlight) {
+  settings_.swallows_refused_chunk = true;
+  const auto result =
+      Send(Chunking() + Flight("250 Ok\r\n550 No\r\n250 Ok\r\n250 Ok\r\n") + kQuit, 2);
+  EXPECT_TRUE(result);
+  EXPECT_THAT(asked_, ElementsAre(ElementsAre(0, 1)));
+  EXPECT_EQ(written_before_, "EHLO client.example.org\r\n");
+  EXPECT_THAT(failpoints_, ElementsAre("gated", "end_sent, end begun, answered",
+                                       "verdict, end begun, answered"));
+}
+
+TEST_F(GateTest, WhatComesWhileItIsAskedKeepsAFlightBack) {
+  settings_.swallows_refused_chunk = true;
+  const std::tuple<ScriptStep, Cause> arrivals[] = {{S("250 Ok\r\n"), Cause::kProtocol},
+                                                    {S("421 Bye\r\n"), Cause::kRefused},
+                                                    {Close(), Cause::kConnectionLost}};
+  for (const auto& [arrival, cause] : arrivals) {
+    asked_.clear();
+    meanwhile_ = [this, step = arrival] { stream_->Append(step); };
+    const auto result = Send(Chunking());
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().cause, cause);
+    EXPECT_EQ(result.error().error_class, ErrorClass::kTransient);
+    EXPECT_EQ(result.error().stage, Stage::kMailFrom);
+    EXPECT_EQ(stream_->written_in_clear(), "EHLO client.example.org\r\n");
+    EXPECT_FALSE(usable_);
+    EXPECT_EQ(asked_.size(), 1u);
+  }
+}
+
+TEST_F(GateTest, DeadlineHasNoSayBehindItInAFlight) {
+  settings_.swallows_refused_chunk = true;
+  StageTimeouts& limits = settings_.timeouts;
+  limits.greeting = limits.ehlo = std::chrono::minutes(1);
+  limits.data_block = hours(5);
+  limits.mail = hours(6);
+  limits.rcpt = hours(7);
+  limits.data_done = hours(9);
+  const Deadline deadline = Deadline::After(std::chrono::minutes(30));
+  quit_by_ = deadline;
+  // Each reply by itself.
+  prepare_ = [this] { stream_->ReadLineByLine(); };
+  EXPECT_TRUE(Send(Chunking() + Flight("250 Ok\r\n250 Ok\r\n250 Ok\r\n250 Ok\r\n") + kQuit, 2,
+                   kMessage, deadline));
+  std::vector<long> beyond;
+  for (const StreamOperation& operation : stream_->operations()) {
+    if (operation.until.at <= deadline.at) continue;
+    const auto left = operation.until.at - deadline.at + std::chrono::minutes(45);
+    beyond.push_back(std::chrono::duration_cast<hours>(left).count());
+  }
+  EXPECT_THAT(beyond, ElementsAre(5, 6, 7, 7, 9)) << "the flight, MAIL, RCPT, RCPT, the message";
 }
 
 TEST_F(GateTest, ExceptionGoesThroughAndTheEndIsNotSent) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/transport/smtp/session_test.h"
+#include "transport/smtp/gate.h"
 #include "transport/smtp/transaction.h"
 
 namespace sendstep::smtp {
@@ -16,6 +17,7 @@ using base::Deadline;
 using base::ErrorClass;
 using base::Stage;
 using testing::C;
+using testing::ChunkOf;
 using testing::Close;
 using ::testing::HasSubstr;
 using testing::kAcceptOne;
@@ -307,6 +309,162 @@ TEST_F(SessionTest, ReplyBeforeTheEndOfTheMessageIsNoVerdict) {
     });
     EXPECT_FALSE(stream_->end_of_data_begun());
   }
+}
+
+// One flight each.
+class FlightSessionTest : public SessionTest {
+ protected:
+  FlightSessionTest() { settings_.swallows_refused_chunk = true; }
+
+  static std::vector<ScriptStep> Chunking() {
+    return Opening("250-PIPELINING\r\n250-CHUNKING\r\n");
+  }
+  static std::vector<ScriptStep> Flight(const std::string& replies) {
+    return {C("MAIL FROM:<alice@example.org>"), C("RCPT TO:<r0@example.net>"), ChunkOf(),
+            S(replies)};
+  }
+  static std::vector<ScriptStep> RsetAndTwoFlights() {
+    return {C("RSET"),
+            C("MAIL FROM:<alice@example.org>"),
+            C("RCPT TO:<r0@example.net>"),
+            S("250 Ok\r\n250 Ok\r\n250 Ok\r\n"),
+            ChunkOf(),
+            S("250 Ok\r\n")};
+  }
+};
+
+TEST_F(FlightSessionTest, EachMessageIsOneWrite) {
+  const Envelope envelope = To(1);
+  const std::string accepted = "250 Ok\r\n250 Ok\r\n250 Ok\r\n";
+  Run(Chunking() + Flight(accepted) + Flight(accepted) + Flight(accepted) + kQuit,
+      [&](Session& session) -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+        for (int i = 0; i < 3; ++i) {
+          EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+          EXPECT_TRUE(session.usable());
+        }
+      });
+  EXPECT_TRUE(stream_->finished());
+  EXPECT_TRUE(observer_.Saw("C: BDAT 24 LAST"));
+  EXPECT_TRUE(observer_.Saw("C: [message, 24 bytes]"));
+  EXPECT_FALSE(observer_.Saw("C: ."));
+}
+
+TEST_F(FlightSessionTest, AfterARefusalRsetLeadsAndTheChunkComesByItself) {
+  const Envelope envelope = To(1);
+  Run(Chunking() + Flight("250 Ok\r\n550 No\r\n503 No\r\n") + RsetAndTwoFlights() +
+          Flight("250 Ok\r\n250 Ok\r\n250 Ok\r\n") + kQuit,
+      [&](Session& session) -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+        EXPECT_FALSE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+        EXPECT_FALSE(session.distrust().any());
+        EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+        EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+      });
+  EXPECT_TRUE(stream_->finished());
+}
+
+class ClosedGate : public Gate {
+ public:
+  asio::awaitable<bool> Pass(std::span<const size_t>) override { co_return false; }
+};
+
+TEST_F(FlightSessionTest, AnEnvelopeWhoseChunkWasHeldBackIsResetBeforeTheNext) {
+  const Envelope envelope = To(1);
+  ClosedGate gate;
+  SendOptions held_back;
+  held_back.all_or_nothing = true;
+  held_back.gate = &gate;
+  const std::vector<ScriptStep> envelope_only = {
+      C("MAIL FROM:<alice@example.org>"), C("RCPT TO:<r0@example.net>"), S("250 Ok\r\n250 Ok\r\n")};
+  Run(Chunking() + envelope_only + RsetAndTwoFlights() + kQuit,
+      [&](Session& session) -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+        const auto nothing =
+            co_await session.Send(envelope, kContent, held_back, Deadline::Never());
+        EXPECT_EQ(nothing.error().cause, Cause::kGateClosed);
+        EXPECT_TRUE(session.usable());
+        EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+      });
+  EXPECT_TRUE(stream_->finished());
+}
+
+TEST_F(FlightSessionTest, ASurplusReplyMakesTheSessionUnusable) {
+  const Envelope envelope = To(1);
+  Run(Chunking() + Flight("250 Ok\r\n250 Ok\r\n250 Ok\r\n250 Another\r\n"),
+      [&](Session& session) -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+        EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+        EXPECT_FALSE(session.usable());
+      });
+}
+
+TEST_F(FlightSessionTest, AMessageOfMorePiecesThanABlockHoldsGoesWhole) {
+  const Envelope envelope = To(1);
+  std::string text;
+  base::Content content;
+  for (int i = 0; i < 400; ++i) {
+    const std::string line = ".line " + std::to_string(i) + "\r\n";
+    text += line;
+    content.Append(line);
+  }
+  const std::vector<ScriptStep> steps = {C("MAIL FROM:<alice@example.org>"),
+                                         C("RCPT TO:<r0@example.net>"), S("250 Ok\r\n250 Ok\r\n"),
+                                         ChunkOf(text), S("250 Ok\r\n")};
+  Run(Chunking() + steps + kQuit, [&](Session& session) -> asio::awaitable<void> {
+    EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+    const auto report = co_await session.Send(envelope, content, {}, Deadline::Never());
+    EXPECT_TRUE(report);
+    if (report) EXPECT_EQ(report->message_bytes, text.size());
+  });
+  EXPECT_TRUE(stream_->finished());
+}
+
+TEST_F(FlightSessionTest, AsManyRecipientsAsAWindowHoldsGoWithTheMessage) {
+  for (const size_t recipients : {98, 99}) {
+    const Envelope envelope = To(recipients);
+    std::vector<ScriptStep> steps =
+        Chunking() + std::vector<ScriptStep>{C("MAIL FROM:<alice@example.org>")};
+    std::string replies = "250 Ok\r\n";
+    for (size_t i = 0; i < recipients; ++i) {
+      steps.push_back(C("RCPT TO:<r" + std::to_string(i) + "@example.net>"));
+      replies += "250 Ok\r\n";
+    }
+    if (recipients == 99) steps.push_back(S(std::exchange(replies, "")));
+    steps = steps + std::vector<ScriptStep>{ChunkOf(), S(replies + "250 Ok\r\n")} + kQuit;
+    Run(steps, [&](Session& session) -> asio::awaitable<void> {
+      EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+      EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+    });
+    EXPECT_TRUE(stream_->finished()) << recipients;
+  }
+}
+
+TEST_F(FlightSessionTest, WhatIsDistrustedIsNotUsed) {
+  const Envelope envelope = To(1);
+  const std::vector<ScriptStep> without_chunk = {C("MAIL FROM:<alice@example.org>"),
+                                                 C("RCPT TO:<r0@example.net>"),
+                                                 C("DATA"),
+                                                 S("250 Ok\r\n250 Ok\r\n354 Go\r\n"),
+                                                 Message(),
+                                                 S("250 Ok\r\n")};
+  const std::vector<ScriptStep> step_by_step = {C("MAIL FROM:<alice@example.org>"),
+                                                S("250 Ok\r\n"),
+                                                C("RCPT TO:<r0@example.net>"),
+                                                S("250 Ok\r\n"),
+                                                C("DATA"),
+                                                S("354 Go\r\n"),
+                                                Message(),
+                                                S("250 Ok\r\n")};
+  Run(Chunking() + without_chunk + step_by_step + kQuit,
+      [&](Session& session) -> asio::awaitable<void> {
+        EXPECT_TRUE(co_await session.Open(Deadline::Never()));
+        session.Avoid({.chunking = true});
+        EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+        session.Avoid({.pipelining = true});
+        EXPECT_TRUE(co_await session.Send(envelope, kContent, {}, Deadline::Never()));
+      });
+  EXPECT_TRUE(stream_->finished());
 }
 
 TEST_F(SessionTest, EachStageHasItsOwnTimeLimit) {

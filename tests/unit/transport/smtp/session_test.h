@@ -42,6 +42,12 @@ inline ScriptStep Message(const std::string& message = kMessage) {
   return step;
 }
 
+inline ScriptStep ChunkOf(const std::string& message = kMessage) {
+  ScriptStep step = Message(message);
+  step.bytes = Chunk(message);
+  return step;
+}
+
 inline ScriptStep Close() {
   ScriptStep step;
   step.kind = ScriptStep::Kind::kClose;

@@ -32,7 +32,11 @@ class ScriptedSmtp:
     offers     lines of the EHLO reply besides STARTTLS
     replies    verb -> reply, in place of the usual one. "." is the reply to the end of the message,
                "AUTH" the one that ends an exchange. Several lines are separated by line breaks; a
-               list is used up one by one, its last stays.
+               list is used up one by one, its last stays; a function is given the line.
+    chunking   takes BDAT, and swallows a chunk for nobody
+    per_connection, farewell
+               closes after so many messages, with this said right behind the last reply
+    session    the class of its sessions
     """
 
     OFFERS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 20000000",
@@ -51,9 +55,13 @@ class ScriptedSmtp:
     }
 
     def __init__(self, authority=None, tls="none", greeting="220 scripted.example ESMTP",
-                 offers=OFFERS, replies=None, certificate=None, address=("127.0.0.1", 0)):
+                 offers=OFFERS, replies=None, certificate=None, address=("127.0.0.1", 0),
+                 chunking=False, per_connection=None, farewell="", session=None):
         self.commands = []  # every line a client sent outside of messages
         self.messages = []
+        self.connections = 0
+        self.chunking, self.per_connection, self.farewell = chunking, per_connection, farewell
+        self._session = session or Session
         self._tls, self._greeting, self._offers = tls, greeting, offers
         self._replies = {**self.USUAL, **(replies or {})}
         self._context = None
@@ -77,6 +85,7 @@ class ScriptedSmtp:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
@@ -84,22 +93,26 @@ class ScriptedSmtp:
         try:
             if self._tls == "implicit":
                 connection = self._context.wrap_socket(connection, server_side=True)
-            _Session(self, connection).run()
+            self._session(self, connection).run()
         except OSError:  # the client has gone, or speaks no TLS
             pass
         finally:
             connection.close()
 
-    def _reply_to(self, verb):
+    def _reply_to(self, verb, line=""):
         reply = self._replies.get(verb, "502 5.5.1 Unknown command")
+        if callable(reply):
+            return reply(line)
         if isinstance(reply, list):
             reply = reply.pop(0) if len(reply) > 1 else reply[0]
         return reply
 
 
-class _Session:
+class Session:
     def __init__(self, server, connection):
         self._server = server
+        self._accepted = 0  # recipients of this message
+        self._taken = 0  # messages
         self._take(connection)
         self._secure = server._tls == "implicit"
 
@@ -131,7 +144,7 @@ class _Session:
             self._server.commands.append(line)
             verb = line.split(" ")[0].upper()
             step = getattr(self, f"_on_{verb.lower()}", None)
-            going = step(line) if step else self._say(self._server._reply_to(verb))
+            going = step(line) if step else self._say(self._server._reply_to(verb, line))
             if not going or verb == "QUIT":
                 break
         self._connection.close()
@@ -163,6 +176,40 @@ class _Session:
                 return self._say("501 5.7.0 Cancelled")
         return self._say(self._server._reply_to("AUTH"))
 
+    def _on_mail(self, line):
+        self._accepted = 0
+        return self._say(self._server._reply_to("MAIL", line))
+
+    def _on_rset(self, line):
+        self._accepted = 0
+        return self._say(self._server._reply_to("RSET"))
+
+    def _on_rcpt(self, line):
+        reply = self._server._reply_to("RCPT", line)
+        self._accepted += isinstance(reply, str) and reply.startswith("250")
+        return self._say(reply)
+
+    def _on_bdat(self, line):
+        if not self._server.chunking:
+            return self._say("502 5.5.1 Unknown command")
+        size = int(line.split(" ")[1])
+        content = self._input.read(size)
+        if len(content) < size:
+            return False
+        if not self._accepted:
+            return self._say("503 5.5.1 RCPT first")
+        return self._take_message(content)
+
+    def _take_message(self, content):
+        self._accepted = 0
+        self._taken += 1
+        self._server.messages.append(content)
+        reply = self._server._reply_to(".")
+        if self._taken != self._server.per_connection:
+            return self._say(reply)
+        self._say(f"{reply}\n{self._server.farewell}" if self._server.farewell else reply)
+        return False
+
     def _on_data(self, line):
         reply = self._server._reply_to("DATA")
         if not self._say(reply):
@@ -174,5 +221,4 @@ class _Session:
             content.append(data[1:] if data.startswith(b".") else data)
         if not data:
             return False
-        self._server.messages.append(b"".join(content))
-        return self._say(self._server._reply_to("."))
+        return self._take_message(b"".join(content))

@@ -117,7 +117,8 @@ class Postfix:
     submission   STARTTLS and AUTH required, From must be the login's own
     smtps        the same with TLS from the first byte; also on port 465 of the address `host_465`,
                  unless that is None
-    open         STARTTLS offered, no AUTH: takes mail from anyone
+    open         STARTTLS offered, no AUTH: takes mail from anyone, but for recipients whose names
+                 begin with `refused` (550) or `later` (450)
     strict_helo  refuses the EHLO name `refused.example`
     small        takes messages of up to 100 kB
     no_tls       neither STARTTLS nor AUTH
@@ -206,6 +207,8 @@ smtp_dns_support_level = disabled
 {ports['smtps']} inet n - n - - smtpd
 {account}  -o smtpd_tls_wrappermode=yes
 {on_465}{ports['open']} inet n - n - - smtpd
+  -o {{ smtpd_recipient_restrictions = check_recipient_access
+        regexp:{{ {{ /^refused/ 550 5.1.1 no such user }}, {{ /^later/ 450 4.2.1 later }} }} }}
 {ports['strict_helo']} inet n - n - - smtpd
   -o smtpd_helo_required=yes
   -o smtpd_delay_reject=no
@@ -244,6 +247,108 @@ postlog unix-dgram n - n - 1 postlogd
     def stop(self):
         self.process.stop()
         self.dovecot.stop()
+
+
+EXIM = Path("/usr/local/lib/sendstep-test/exim4")
+
+
+def why_not_exim():
+    """Why Exim cannot run here; empty: it can."""
+    if os.getuid() != 0:
+        return "Exim drops privileges and so has to be started as root"
+    return "" if EXIM.exists() else "there is no Exim: .ci/install --test brings it"
+
+
+class Exim:
+    """A private Exim with CHUNKING, which takes mail from anyone, but for recipients whose names
+    begin with `refused` (550) or `later` (450) and senders whose names begin with `refused` (550).
+
+    tls      STARTTLS offered
+    no_tls   no STARTTLS
+    All of it is delivered to one Maildir.
+    """
+
+    # Exim's user is compiled in; NSS is told that there is one.
+    USER = "Debian-exim"
+
+    def __init__(self, authority):
+        self.folder = support.temporary_folder()
+        nobody = pwd.getpwnam("nobody")
+        for name in ("spool", "log", "mail"):
+            (self.folder / name).mkdir()
+            os.chown(self.folder / name, nobody.pw_uid, nobody.pw_gid)
+        passwd, group = self.folder / "passwd", self.folder / "group"
+        passwd.write_text(f"root:x:0:0::/:/bin/sh\n"
+                          f"{self.USER}:x:{nobody.pw_uid}:{nobody.pw_gid}::/:/bin/false\n")
+        group.write_text(f"root:x:0:\n{self.USER}:x:{nobody.pw_gid}:\n")
+        self.ports = dict(zip(("tls", "no_tls"), free_ports(2)))
+        config = self.folder / "exim.conf"
+        config.write_text(self._config(authority))
+        self.maildir = support.Maildir(self.folder / "mail" / "inbox")
+        self.process = support.Process(
+            [EXIM, "-C", config, "-bdf"],
+            env={"LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_PASSWD": str(passwd),
+                 "NSS_WRAPPER_GROUP": str(group)})
+        for name, port in self.ports.items():
+            support.until(lambda p=port: self.process.alive() and greets(p), f"Exim's {name}")
+
+    def _config(self, authority):
+        cert, key = authority.issue("exim")
+        return f"""\
+exim_path = {EXIM}
+keep_environment = LD_PRELOAD : ^NSS_WRAPPER_
+primary_hostname = mail.exim.example
+spool_directory = {self.folder}/spool
+log_file_path = {self.folder}/log/%slog
+pid_file_path = {self.folder}/spool/pid
+notifier_socket =
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {self.ports['tls']} : {self.ports['no_tls']}
+tls_advertise_hosts = ${{if ={{$received_port}}{{{self.ports['tls']}}}{{*}}}}
+tls_certificate = {cert}
+tls_privatekey = {key}
+chunking_advertise_hosts = *
+smtputf8_advertise_hosts = *
+message_size_limit = 20M
+host_lookup =
+rfc1413_query_timeout = 0s
+smtp_accept_max = 0
+smtp_accept_queue_per_connection = 0
+deliver_drop_privilege = true
+never_users =
+acl_smtp_mail = mail
+acl_smtp_rcpt = rcpt
+begin acl
+mail:
+  deny condition = ${{if match{{$sender_address}}{{^refused}}}}
+       message = 5.7.1 not you
+  accept
+rcpt:
+  deny condition = ${{if match{{$local_part}}{{^refused}}}}
+       message = 5.1.1 no such user
+  defer condition = ${{if match{{$local_part}}{{^later}}}}
+        message = 4.2.1 later
+  accept
+begin routers
+everyone:
+  driver = accept
+  transport = inbox
+begin transports
+inbox:
+  driver = appendfile
+  directory = {self.folder}/mail/inbox
+  maildir_format
+  envelope_to_add
+  return_path_add
+begin retry
+"""
+
+    def log(self):
+        path = self.folder / "log" / "mainlog"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def stop(self):
+        self.process.stop()
 
 
 class Aiosmtpd:

@@ -27,8 +27,8 @@ ServerTraits TraitsOf(const SmtpSettings& settings, const base::Reply& greeting)
   ServerTraits traits;
   const std::string_view software = Software(greeting);
   const bool postfix = software == "Postfix";
-  traits.swallows_refused_chunk =
-      settings.swallows_refused_chunk || postfix || software == "Exim" || software == "sendstep";
+  const bool swallows = postfix || software == "Exim" || software == "sendstep";
+  traits.swallows_refused_chunk = settings.swallows_refused_chunk || swallows;
   if (postfix) traits.max_flight_bytes = kMaxPostfixFlightBytes;
   return traits;
 }

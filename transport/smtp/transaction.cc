@@ -486,6 +486,7 @@ asio::awaitable<Result<Reply>> Transaction::ReadVerdict(Result<void> written,
   // Where the end was not written whole, no 2xx is about it.
   if (written && reply && Completed(*reply)) co_return reply;
   if (reply && Refusing(*reply)) {
+    // After refused recipients a bad sequence is in order.
     const bool in_sequence = reply->code != kBadSequence || SomeoneAccepted();
     const bool unknown = chunk_begun_ && UnknownCommand(*reply) && in_sequence;
     const base::Error refusal = Refused(Stage::kData, std::move(*reply));

@@ -114,6 +114,10 @@ TEST(TraitsOf, EximSwallowsAndTakesMore) {
   EXPECT_EQ(traits.max_flight_bytes, ServerTraits().max_flight_bytes);
 }
 
+TEST(TraitsOf, TheSandboxSwallows) {
+  EXPECT_TRUE(Traits("sandbox.sendstep.example ESMTP sendstep").swallows_refused_chunk);
+}
+
 TEST(TraitsOf, OthersAndLookAlikesAreNotKnownToSwallow) {
   for (const char* line : {"",
                            " ",

@@ -209,11 +209,11 @@ asio::awaitable<void> Pool::State::Leave(std::shared_ptr<State> state,
 base::Error Pool::State::Busy(const Account& account, Time now) {
   ++counted.held_back;
   const Time at = account.queue.Expected(now);
+  const std::string others = std::to_string(account.queue.busy() + account.queue.connecting());
+  if (at > now) return HeldBack("the account may not be used faster", at - now);
   if (account.queue.busy() == 0) {
     return HeldBack("no connection could be opened so far", kRetryAfter);
   }
-  const std::string others = std::to_string(account.queue.busy() + account.queue.connecting());
-  if (at > now) return HeldBack("the account may not be used faster", at - now);
   return HeldBack("all its connections (" + others + ") are in use", kRetryAfter);
 }
 

@@ -65,10 +65,7 @@ base::Result<std::unique_ptr<TlsClient>> TlsClient::Create(int descriptor,
   return client;
 }
 
-TlsClient::~TlsClient() {
-  if (ssl_ != nullptr) TlsSessions::Detach(ssl_);
-  SSL_free(ssl_);
-}
+TlsClient::~TlsClient() { SSL_free(ssl_); }
 
 // SNI for names only (RFC 6066 3), the check for names and addresses.
 bool TlsClient::ExpectName(const std::string& server_name, bool verify) {

@@ -33,11 +33,6 @@ void TlsSessions::Attach(SSL* ssl) {
   if (const Session session = Take()) SSL_set_session(ssl, session.get());
 }
 
-void TlsSessions::Detach(SSL* ssl) {
-  SSL_set_ex_data(ssl, Index(), nullptr);
-  SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-}
-
 int TlsSessions::OnNewSession(SSL* ssl, SSL_SESSION* session) {
   auto* sessions = static_cast<TlsSessions*>(SSL_get_ex_data(ssl, Index()));
   if (sessions == nullptr || SSL_SESSION_is_resumable(session) == 0) return 0;
@@ -45,10 +40,13 @@ int TlsSessions::OnNewSession(SSL* ssl, SSL_SESSION* session) {
     SSL_SESSION_set_ex_data(session, VerifiedIndex(),
                             reinterpret_cast<void*>(static_cast<intptr_t>(sessions->now_())));
   }
+  // A copy: OpenSSL spoils the session of a connection that breaks off.
+  Session copy(SSL_SESSION_dup(session));
+  if (!copy) return 0;
   const std::lock_guard lock(sessions->mutex_);
   if (sessions->sessions_.size() == kMost) sessions->sessions_.pop_front();
-  sessions->sessions_.emplace_back(session);
-  return 1;  // the reference is ours now
+  sessions->sessions_.push_back(std::move(copy));
+  return 0;  // no reference is kept
 }
 
 bool TlsSessions::TooOld(const SSL_SESSION* session) const {
@@ -62,8 +60,7 @@ TlsSessions::Session TlsSessions::Take() {
   SSL_SESSION* newest = sessions_.back().get();
   // Up to TLS 1.2 a session serves many connections; a ticket of 1.3 one (RFC 8446 C.4).
   if (SSL_SESSION_get_protocol_version(newest) < TLS1_3_VERSION) {
-    SSL_SESSION_up_ref(newest);
-    return Session(newest);
+    return Session(SSL_SESSION_dup(newest));
   }
   Session taken = std::move(sessions_.back());
   sessions_.pop_back();

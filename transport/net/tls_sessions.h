@@ -32,8 +32,6 @@ class TlsSessions {
   static void Enable(SSL_CTX* context);
   // For `ssl`, a client before its handshake: it resumes the newest session, if there is one.
   void Attach(SSL* ssl);
-  // Before `ssl` is freed: else a connection that breaks off takes its session with it.
-  static void Detach(SSL* ssl);
 
  private:
   struct Free {

@@ -207,6 +207,8 @@ class Session:
         reply = self._server._reply_to(".")
         if self._taken != self._server.per_connection:
             return self._say(reply)
+        # The end comes with the reply, so that the client cannot miss it.
+        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         self._say(f"{reply}\n{self._server.farewell}" if self._server.farewell else reply)
         return False
 

@@ -28,7 +28,8 @@ class Session {
  public:
   Session(Stream& stream, const SmtpSettings& settings, Observer& observer);
 
-  // Brings the session to where it takes mail. Nothing learned before TLS is kept.
+  // Brings the session to where it takes mail. Nothing learned before TLS is kept, but for what the
+  // greeting says of the server's software (flights.h).
   asio::awaitable<base::Result<void>> Open(base::Deadline deadline);
 
   // Sends one message (canonical CRLF, not dot-stuffed). See transaction.h. All that is passed by

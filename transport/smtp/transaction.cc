@@ -463,6 +463,9 @@ asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::c
   if (!nobody) dialog_.Enter(Stage::kData);
   auto reply = co_await ReadVerdict(std::move(written), deadline);
   if (!nobody) co_return reply;
+  // A recipient was accepted for a transaction that only the server sees.
+  const bool untold = !reply && reply.error().error_class == ErrorClass::kUncertain;
+  if (untold && accepted_without_mail_) co_return reply;
   if (reply) {
     // It took the message, and for whom it does not say.
     base::Error error = dialog_.Unexpected(*reply);

@@ -132,8 +132,8 @@ Decision Begin(const Execution* known, const Claim& claim, Time now);
 
 // What the owner of `epoch` does. Nothing: it is the owner no longer, and may send nothing more.
 //
-// Before the end of a message to `offered`, indexes of recipients that the server took, or may take:
-// where their replies come only after the end, Settle is told of those refused.
+// Before the end of a message to `offered`, indexes of recipients that the server took, or may
+// take: where their replies come only after the end, Settle is told of those refused.
 std::optional<Execution> Gate(const Execution& known, uint64_t epoch,
                               std::span<const size_t> offered, const Timing& timing, Time now);
 // The owner is alive.

@@ -253,9 +253,6 @@ Pool::~Pool() { Close(); }
 asio::awaitable<Result<Pool::Lease>> Pool::Enter(const smtp::SmtpSettings& settings, Want want,
                                                  base::Deadline deadline) {
   const asio::any_io_executor strand = co_await asio::this_coro::executor;
-  // A wait that begins after the cancel would not see it.
-  asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
-  if (cancellation.cancelled() != asio::cancellation_type::none) co_return Cancelled();
   std::string key = PoolKey(settings);
   Waiter waiter;
   std::shared_ptr<Account> account;
@@ -283,10 +280,10 @@ asio::awaitable<Result<Pool::Lease>> Pool::Enter(const smtp::SmtpSettings& setti
     std::unique_ptr<Waiter, decltype(end)> waiting(&waiter, end);
     co_await waiter.wakeup->Wait();
     waiting.reset();
-    cancellation = co_await asio::this_coro::cancellation_state;
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
     if (waiter.error) co_return *waiter.error;
     if (!waiter.lease) {
-      if (cancellation.cancelled() != asio::cancellation_type::none) co_return Cancelled();
+      if (state.cancelled() != asio::cancellation_type::none) co_return Cancelled();
       const std::lock_guard lock(state_->mutex);
       co_return state_->Busy(*account, base::Clock::now());
     }

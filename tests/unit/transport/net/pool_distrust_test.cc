@@ -62,10 +62,11 @@ TEST_P(PoolChunkTest, RefusedThoughOfferedIsSentByDataOverANewConnectionAndRemem
   EXPECT_EQ(server_.connections(), 2);
   EXPECT_EQ(server_.Count("BDAT"), 1);
   EXPECT_THAT(server_.commands(), Contains("2 DATA"));
+  EXPECT_EQ(mailer_.pool_stats().idle, 1) << "the one whose chunk was refused is not kept";
   ASSERT_TRUE(Send());
   EXPECT_EQ(server_.Count("BDAT"), 1);
   EXPECT_EQ(server_.messages()["Subject: hello"], 2);
-  EXPECT_EQ(server_.connections(), 2) << "the one whose chunk was refused is not used again";
+  EXPECT_EQ(server_.connections(), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Replies, PoolChunkTest,

@@ -143,6 +143,34 @@ TEST_F(PooledMailerTest, ConnectionLostInsteadOfAReplyIsTriedAgainOverANewOneOnl
   EXPECT_EQ(server_.connections(), 3) << "the used one, and one new one";
 }
 
+TEST_F(PooledMailerTest, WhoMayNotOpenANewOneWaitsForAnotherThatIsOpen) {
+  server_.Hold("DATA");
+  const auto one = Start();
+  const auto other = Start();
+  RunUntilHeld(2);
+  server_.Go();
+  ASSERT_TRUE(Finish(one));
+  ASSERT_TRUE(Finish(other));
+  ASSERT_EQ(server_.open(), 2);
+
+  server_.Hold("DATA");
+  const auto busy = Start();
+  RunUntilHeld(1);
+  bool refused = false;
+  server_.rules().answer = [&refused](const MailServer::Command& command) -> Reply {
+    if (command.verb == "greeting") return "421 4.7.0 too many connections\r\n";
+    if (command.verb != "MAIL" || std::exchange(refused, true)) return std::nullopt;
+    return "421 4.4.2 idle for too long\r\n";
+  };
+  const auto waits = Start();
+  RunUntil([&] { return server_.connections() == 3 && mailer_.pool_stats().waiting == 1; });
+  server_.Go();
+  EXPECT_TRUE(Finish(busy));
+  const Sent sent = Finish(waits);
+  EXPECT_TRUE(sent) << sent.error().detail;
+  EXPECT_EQ(server_.connections(), 3);
+}
+
 TEST_F(PooledMailerTest, LossAfterTheEndOfTheMessageIsUncertainAndNotTriedAgain) {
   server_.rules().answer = [](const MailServer::Command& command) -> Reply {
     if (command.verb != "." || command.mails == 0) return std::nullopt;

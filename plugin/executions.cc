@@ -157,20 +157,6 @@ ledger::Execution::Reply LedgerReply(const base::Reply& reply) {
 
 }  // namespace
 
-// A call that waits for a run.
-struct Executions::Waiter {
-  Waiter(const asio::any_io_executor& executor, base::Clock::time_point until)
-      : timer(executor, until) {}
-
-  // Threads: any.
-  static void Wake(const std::shared_ptr<Waiter>& waiter) {
-    asio::post(waiter->timer.get_executor(),
-               [waiter] { waiter->timer.expires_at(base::Clock::time_point()); });
-  }
-
-  asio::steady_timer timer;  // on the caller's strand
-};
-
 class Executions::Run {
  public:
   Run(const asio::any_io_executor& executor, std::shared_ptr<const ExecutionRequest> the_request,
@@ -193,7 +179,7 @@ class Executions::Run {
   bool settled = true;  // what the attempt came to is recorded
 
   // Under the executions' lock.
-  std::vector<std::shared_ptr<Waiter>> waiters;
+  std::vector<std::shared_ptr<net::Wakeup>> waiters;
   std::shared_ptr<const Executed> answer;
   bool kept = false;  // answered, but not over
 
@@ -280,10 +266,10 @@ asio::awaitable<std::shared_ptr<const Executed>> Executions::Execute(
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const base::Deadline answer_by{deadline.at + kSettleGrace};
   for (;;) {
-    const auto waiter = std::make_shared<Waiter>(executor, answer_by.at);
+    const auto waiter = std::make_shared<net::Wakeup>(executor, answer_by.at);
     const std::shared_ptr<Run> run = Join(request, deadline, waiter);
     if (!co_await Cancelled()) {
-      co_await waiter->timer.async_wait(asio::as_tuple(asio::use_awaitable));
+      co_await waiter->Wait();
     }
     const auto [answer, kept] = Leave(run, waiter);
     if (answer &&
@@ -304,14 +290,14 @@ asio::awaitable<std::shared_ptr<const Executed>> Executions::Execute(
 
 std::shared_ptr<Executions::Run> Executions::Join(
     const std::shared_ptr<const ExecutionRequest>& request, base::Deadline deadline,
-    const std::shared_ptr<Waiter>& waiter) {
+    const std::shared_ptr<net::Wakeup>& waiter) {
   std::shared_ptr<Run> run;
   {
     const std::lock_guard lock(mutex_);
     const auto [found, is_new] = runs_.try_emplace(request->key);
     if (!is_new) {
       found->second->waiters.push_back(waiter);
-      if (found->second->answer) Waiter::Wake(waiter);
+      if (found->second->answer) waiter->Wake();
       return found->second;
     }
     run = std::make_shared<Run>(executor_, request, deadline, &metrics_);
@@ -323,7 +309,7 @@ std::shared_ptr<Executions::Run> Executions::Join(
 }
 
 Executions::Answer Executions::Leave(const std::shared_ptr<Run>& run,
-                                     const std::shared_ptr<Waiter>& waiter) {
+                                     const std::shared_ptr<net::Wakeup>& waiter) {
   const std::lock_guard lock(mutex_);
   std::erase(run->waiters, waiter);
   if (!run->answer && run->waiters.empty()) {
@@ -375,7 +361,7 @@ asio::awaitable<void> Executions::Drive(Run& run) {
 
 void Executions::Publish(Run& run, Executed executed, bool keep) {
   auto answer = std::make_shared<const Executed>(std::move(executed));
-  std::vector<std::shared_ptr<Waiter>> waiters;
+  std::vector<std::shared_ptr<net::Wakeup>> waiters;
   {
     const std::lock_guard lock(mutex_);
     run.answer = answer;
@@ -383,7 +369,7 @@ void Executions::Publish(Run& run, Executed executed, bool keep) {
     waiters = run.waiters;
     if (!keep) runs_.erase(run.request->key);
   }
-  for (const auto& waiter : waiters) Waiter::Wake(waiter);
+  for (const auto& waiter : waiters) waiter->Wake();
   if (!waiters.empty() || answer->kind != Executed::Kind::kEnded) return;
   Log(Level::kInfo, "ended_without_caller",
       {{"request_id", run.request->key.request_id},

@@ -31,6 +31,7 @@
 #include "transport/base/deadline.h"
 #include "transport/base/error.h"
 #include "transport/net/mailer.h"
+#include "transport/net/wakeup.h"
 #include "transport/smtp/stream.h"
 
 namespace sendstep::plugin {
@@ -91,15 +92,14 @@ class Executions {
   class Run;
   class Renewal;
   class Renewing;
-  struct Waiter;
   struct Answer {
     std::shared_ptr<const Executed> executed;  // null: there is none yet
     bool kept = false;                         // it is not recorded yet
   };
 
   std::shared_ptr<Run> Join(const std::shared_ptr<const ExecutionRequest>& request,
-                            base::Deadline deadline, const std::shared_ptr<Waiter>& waiter);
-  Answer Leave(const std::shared_ptr<Run>& run, const std::shared_ptr<Waiter>& waiter);
+                            base::Deadline deadline, const std::shared_ptr<net::Wakeup>& waiter);
+  Answer Leave(const std::shared_ptr<Run>& run, const std::shared_ptr<net::Wakeup>& waiter);
   void Start(const std::shared_ptr<Run>& run);
   static void Cancel(const std::shared_ptr<Run>& run);
   // Hands the answer to all who wait. Without `keep` the run is over.

@@ -37,6 +37,8 @@ struct ComposedMessage {
 // base64, whichever is shorter, 7bit where nothing needs encoding; attachments base64
 // (message/rfc822 kept within RFC 2046 5.2.1). Errors: Stage::kConfig, Cause::kInvalid.
 base::Result<ComposedMessage> Compose(const Message& message, const ComposeOptions& options);
+// What is composed reads from the message.
+base::Result<ComposedMessage> Compose(Message&& message, const ComposeOptions& options) = delete;
 
 // True for header names that Compose writes itself or that belong to the transport (From, To, Cc,
 // Bcc, Subject, Date, Message-ID, MIME-Version, Content-*, Received, Return-Path, DKIM-Signature,

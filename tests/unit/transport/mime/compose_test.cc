@@ -90,15 +90,16 @@ TEST(Compose, WritesAPlainMessage) {
 TEST(Compose, SameInputGivesSameBytes) { EXPECT_EQ(Bytes(Simple()), Bytes(Simple())); }
 
 TEST(Compose, DateIsWrittenInUtcWithTwoDigits) {
+  const Message message = Simple();
   ComposeOptions options = Options();
   options.date = std::chrono::system_clock::time_point(std::chrono::seconds(951782399));
-  EXPECT_EQ(Field(Flat(Compose(Simple(), options)->content), "Date"),
+  EXPECT_EQ(Field(Flat(Compose(message, options)->content), "Date"),
             "Mon, 28 Feb 2000 23:59:59 +0000");
   options.date += std::chrono::milliseconds(1999);
-  EXPECT_EQ(Field(Flat(Compose(Simple(), options)->content), "Date"),
+  EXPECT_EQ(Field(Flat(Compose(message, options)->content), "Date"),
             "Tue, 29 Feb 2000 00:00:00 +0000");
   options.date = std::chrono::system_clock::time_point(std::chrono::milliseconds(-1));
-  EXPECT_EQ(Field(Flat(Compose(Simple(), options)->content), "Date"),
+  EXPECT_EQ(Field(Flat(Compose(message, options)->content), "Date"),
             "Wed, 31 Dec 1969 23:59:59 +0000");
 }
 
@@ -281,7 +282,8 @@ TEST(Compose, NamesARecipientFieldEvenWhenAllAreBlind) {
 }
 
 TEST(Compose, Utf8LocalPartInAnyFieldNeedsSmtpUtf8) {
-  EXPECT_FALSE(Compose(Simple(), Options())->needs_smtputf8);
+  const Message plain = Simple();
+  EXPECT_FALSE(Compose(plain, Options())->needs_smtputf8);
   Message umlauts = Simple();
   umlauts.from.name = "Jürgen";
   umlauts.to = {Box("info@müller.example", "Müller")};
@@ -377,9 +379,10 @@ TEST(Compose, RefusesIdsTypesAndHeadersThatBreakTheFormat) {
     spoil(message);
     EXPECT_EQ(Problem(message), detail);
   }
+  const Message message = Simple();
   ComposeOptions options = Options();
   options.message_id = "id@example.com";
-  EXPECT_FALSE(Compose(Simple(), options));
+  EXPECT_FALSE(Compose(message, options));
 }
 
 TEST(IsReservedHeader, KnowsOwnAndTransportHeadersInAnyCase) {
@@ -451,7 +454,7 @@ TEST(Compose, LargeAttachmentIsReadWhereItIs) {
 TEST(Compose, LargeAttachmentIsBase64AsASmallOne) {
   Message message = Simple();
   std::string file;
-  for (int i = 0; i < 100'000; ++i) file += static_cast<char>(i * i >> 3);
+  for (unsigned i = 0; i < 100'000; ++i) file += static_cast<char>(i * i >> 3);
   message.attachments = {File("a.bin", "", file)};
   const std::string bytes = Bytes(message);
   const size_t begin = bytes.find("\r\n\r\n", bytes.find("filename=\"a.bin\"")) + 4;

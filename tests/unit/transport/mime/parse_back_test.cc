@@ -111,7 +111,8 @@ class ParseBack : public testing::Test {
   void Add(const std::string& name, const json& email) {
     const ComposeOptions options = {std::chrono::system_clock::now(),
                                     "<0123456789abcdef0123456789abcdef@example.com>", "seed"};
-    const auto composed = Compose(ToMessage(email), options);
+    const Message message = ToMessage(email);
+    const auto composed = Compose(message, options);
     ASSERT_TRUE(composed) << name << ": " << composed.error().detail;
     Write(name, email, Flat(composed->content));
   }
@@ -275,8 +276,9 @@ TEST_F(ParseBack, EveryDifferenceIsSeen) {
                           File("a.pdf", "application/pdf", "file")};
   email["headers"] = {{{"name", "X-A"}, {"value", "a"}}};
   email["references"] = {"<a@b>"};
+  const Message message = ToMessage(email);
   const auto composed =
-      Compose(ToMessage(email), {std::chrono::system_clock::now(), "<id@example.com>", "seed"});
+      Compose(message, {std::chrono::system_clock::now(), "<id@example.com>", "seed"});
   ASSERT_TRUE(composed);
   const std::pair<const char*, json> changes[] = {
       {"/subject", "Hallo"},

@@ -1,5 +1,6 @@
 #include "transport/net/pool_key.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 

@@ -177,7 +177,7 @@ asio::awaitable<void> Send(const Dependencies& deps, const SendCommand& command,
                            Sending& sending) {
   record.AddAccount(command.account);
   record.Add("recipients", command.envelope.recipients.size());
-  sending.message_id = MakeMessageId(deps.key, space, kTenant, command.request_id,
+  sending.message_id = MakeMessageId(deps.digest, space, kTenant, command.request_id,
                                      command.message.from.address.domain());
   record.Add("message_id", sending.message_id);
   smtp::SendOptions options{command.all_or_nothing, nullptr};
@@ -220,8 +220,8 @@ asio::awaitable<grpc::Status> ExecuteOnce(const Dependencies& deps, base::Deadli
   request->command = std::move(command.value);
   request->command.account.resolved.settings.timeouts.data_done = deps.reply_wait;
   request->key = KeyOf(request->command.request_id);
-  request->fingerprint = Fingerprint(deps.key, request->command);
-  request->message_id = MakeMessageId(deps.key, kExecute, kTenant, request->command.request_id,
+  request->fingerprint = Fingerprint(deps.digest, request->command);
+  request->message_id = MakeMessageId(deps.digest, kExecute, kTenant, request->command.request_id,
                                       request->command.message.from.address.domain());
   record.AddAccount(request->command.account);
   record.Add("recipients", request->command.envelope.recipients.size());

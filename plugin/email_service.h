@@ -15,13 +15,13 @@
 #include "plugin/call_messages.h"
 #include "plugin/executions.h"
 #include "plugin/in_flight.h"
+#include "plugin/keyed_digest.h"
 #include "plugin/ledger/store.h"
 #include "plugin/metrics.h"
 #include "plugin/relays.h"
 #include "protos/sendstep/v1/email_action.grpc.pb.h"
 #include "providers/registry.h"
 #include "providers/sandbox/sandbox.h"
-#include "transport/base/secret.h"
 #include "transport/net/mailer.h"
 
 namespace sendstep::plugin {
@@ -41,7 +41,7 @@ struct Dependencies {
   std::atomic<int>* open_calls = nullptr;  // those that gRPC is not through with
   std::string ehlo_name;                   // the operator's; empty: none
   smtp::SendingLimits limits;              // of accounts whose relay and profile say none
-  base::Secret key;                        // of Message-IDs and fingerprints; 32 bytes
+  KeyedDigest digest;                      // of Message-IDs and fingerprints
 };
 
 class EmailService final : public v1::EmailAction::CallbackService {

@@ -4,8 +4,6 @@
 #include <string_view>
 #include <vector>
 
-#include "plugin/keyed_digest.h"
-
 namespace sendstep::plugin {
 namespace {
 
@@ -46,7 +44,7 @@ class Parts {
 
 }  // namespace
 
-std::string Fingerprint(const base::Secret& key, const SendCommand& command) {
+std::string Fingerprint(const KeyedDigest& digest, const SendCommand& command) {
   // Every member by name: one that is added later does not compile until it has a place here.
   const auto& [from, to, cc, reply_to, subject, text, html, attachments, headers, in_reply_to,
                references] = command.message;
@@ -62,7 +60,7 @@ std::string Fingerprint(const base::Secret& key, const SendCommand& command) {
   parts.Add(references);
   parts.AddOwn(sender ? sender->Spec() : "");
   parts.Add(recipients);
-  return KeyedDigest(key, "fingerprint", parts.parts());
+  return digest("fingerprint", parts.parts());
 }
 
 }  // namespace sendstep::plugin

@@ -5,14 +5,14 @@
 #include <string>
 
 #include "plugin/command.h"
-#include "transport/base/secret.h"
+#include "plugin/keyed_digest.h"
 
 namespace sendstep::plugin {
 
 // A keyed digest of the content and the envelope: of what recipients see and of who they are.
 // Settings, credentials and flags have no part in it. Without the key nobody can try whether a
 // guess fits.
-std::string Fingerprint(const base::Secret& key, const SendCommand& command);
+std::string Fingerprint(const KeyedDigest& digest, const SendCommand& command);
 
 }  // namespace sendstep::plugin
 

@@ -32,11 +32,10 @@ void UpdatePart(EVP_MAC_CTX* context, std::string_view part) {
 
 }  // namespace
 
-std::string KeyedDigest(const base::Secret& key, std::string_view purpose,
-                        std::span<const std::string_view> parts) {
-  static const std::unique_ptr<EVP_MAC, Free> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+KeyedDigest::KeyedDigest(const base::Secret& key) {
+  const std::unique_ptr<EVP_MAC, Free> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
   Check(mac != nullptr);
-  const std::unique_ptr<EVP_MAC_CTX, Free> context(EVP_MAC_CTX_new(mac.get()));
+  const std::shared_ptr<EVP_MAC_CTX> context(EVP_MAC_CTX_new(mac.get()), Free());
   char hash[] = "SHA256";
   const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, hash, 0),
                                    OSSL_PARAM_construct_end()};
@@ -44,6 +43,13 @@ std::string KeyedDigest(const base::Secret& key, std::string_view purpose,
   Check(context != nullptr &&
         EVP_MAC_init(context.get(), reinterpret_cast<const unsigned char*>(secret.data()),
                      secret.size(), parameters) == 1);
+  begun_ = context;
+}
+
+std::string KeyedDigest::operator()(std::string_view purpose,
+                                    std::span<const std::string_view> parts) const {
+  const std::unique_ptr<EVP_MAC_CTX, Free> context(EVP_MAC_CTX_dup(begun_.get()));
+  Check(context != nullptr);
   UpdatePart(context.get(), purpose);
   for (const std::string_view part : parts) UpdatePart(context.get(), part);
   std::string digest(EVP_MAX_MD_SIZE, '\0');

@@ -52,10 +52,10 @@ absl::Status WithPlace(const LedgerConfig& config, const absl::Status& status) {
 
 absl::StatusOr<std::unique_ptr<LedgerKeeper>> LedgerKeeper::Open(
     const asio::any_io_executor& executor, const LedgerConfig& config, std::string owner,
-    const base::Secret& key) {
+    const KeyedDigest& digest) {
   auto store = OpenStore(config);
   if (!store.ok()) return store.status();
-  const std::string check = KeyedDigest(key, "key check", {});
+  const std::string check = digest("key check", {});
   const absl::Status checked =
       asio::co_spawn(executor, ledger::CheckKey(**store, check), asio::use_future).get();
   if (!checked.ok()) return WithPlace(config, checked);

@@ -16,9 +16,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "plugin/keyed_digest.h"
 #include "plugin/ledger/store.h"
 #include "plugin/server_config.h"
-#include "transport/base/secret.h"
 
 namespace sendstep::plugin {
 
@@ -30,7 +30,7 @@ class LedgerKeeper {
   // name in it.
   static absl::StatusOr<std::unique_ptr<LedgerKeeper>> Open(
       const boost::asio::any_io_executor& executor, const LedgerConfig& config, std::string owner,
-      const base::Secret& key);
+      const KeyedDigest& digest);
   ~LedgerKeeper();
   LedgerKeeper(const LedgerKeeper&) = delete;
   LedgerKeeper& operator=(const LedgerKeeper&) = delete;

@@ -5,7 +5,6 @@
 #include <stdexcept>
 
 #include "absl/strings/escaping.h"
-#include "plugin/keyed_digest.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -22,14 +21,15 @@ std::string RandomHex(size_t bytes) {
   return absl::BytesToHexString(raw);
 }
 
-std::string MakeMessageId(const base::Secret& key, std::string_view space, std::string_view tenant,
-                          std::string_view request_id, std::string_view domain) {
+std::string MakeMessageId(const KeyedDigest& digest, std::string_view space,
+                          std::string_view tenant, std::string_view request_id,
+                          std::string_view domain) {
   std::string id;
   if (request_id.empty()) {
     id = RandomHex(kIdBytes);
   } else {
     const std::string_view parts[] = {tenant, request_id};
-    id = absl::BytesToHexString(KeyedDigest(key, space, parts).substr(0, kIdBytes));
+    id = absl::BytesToHexString(digest(space, parts).substr(0, kIdBytes));
   }
   return "<" + id + "@" + std::string(domain) + ">";
 }

@@ -6,14 +6,15 @@
 #include <string>
 #include <string_view>
 
-#include "transport/base/secret.h"
+#include "plugin/keyed_digest.h"
 
 namespace sendstep::plugin {
 
 // "<" HMAC-SHA-256(key, space, tenant, request_id), 128 bits of it in hex "@" domain ">". `space`
 // keeps Execute and TestSend apart. An empty request_id gives a random one.
-std::string MakeMessageId(const base::Secret& key, std::string_view space, std::string_view tenant,
-                          std::string_view request_id, std::string_view domain);
+std::string MakeMessageId(const KeyedDigest& digest, std::string_view space,
+                          std::string_view tenant, std::string_view request_id,
+                          std::string_view domain);
 
 // `bytes` random bytes from the system's generator, in hex.
 std::string RandomHex(size_t bytes);

@@ -207,6 +207,7 @@ class Server::Impl {
     if (absl::Status status = MakeFolder(config_.state_dir); !status.ok()) return status;
     auto key = LoadOrMakeKey(config_.state_dir / "message-id.key");
     if (!key.ok()) return key.status();
+    const KeyedDigest digest(*key);
     auto registry = LoadRegistry(config_.profiles_dir);
     if (!registry.ok()) return registry.status();
     registry_.emplace(*std::move(registry));
@@ -225,7 +226,7 @@ class Server::Impl {
         !status.ok()) {
       return status;
     }
-    if (absl::Status status = OpenLedger(*key); !status.ok()) return status;
+    if (absl::Status status = OpenLedger(digest); !status.ok()) return status;
     Dependencies dependencies;
     dependencies.executor = workers_.executor();
     dependencies.registry = &*registry_;
@@ -241,7 +242,7 @@ class Server::Impl {
     dependencies.open_calls = &open_calls_;
     dependencies.ehlo_name = config_.ehlo_name;
     dependencies.limits.max_connections = config_.max_connections_per_account;
-    dependencies.key = *std::move(key);
+    dependencies.digest = digest;
     service_.emplace(std::move(dependencies));
     if (absl::Status status = StartHttp(); !status.ok()) return status;
     if (absl::Status status = StartGrpc(); !status.ok()) return status;
@@ -263,10 +264,10 @@ class Server::Impl {
   }
 
  private:
-  absl::Status OpenLedger(const base::Secret& key) {
+  absl::Status OpenLedger(const KeyedDigest& digest) {
     if (config_.ledger.off()) return absl::OkStatus();
     const std::string owner = RandomHex(16);
-    auto keeper = LedgerKeeper::Open(workers_.executor(), config_.ledger, owner, key);
+    auto keeper = LedgerKeeper::Open(workers_.executor(), config_.ledger, owner, digest);
     if (!keeper.ok()) return keeper.status();
     keeper_ = *std::move(keeper);
     executions_.emplace(

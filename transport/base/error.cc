@@ -37,11 +37,11 @@ ErrorClass ClassOf(const Reply& reply) {
 
 Error Refused(Stage stage, Reply reply, std::string detail) {
   const ErrorClass error_class = ClassOf(reply);
-  return {stage, Cause::kRefused, error_class, std::move(reply), std::move(detail), {}};
+  return {stage, Cause::kRefused, error_class, std::move(reply), std::move(detail), {}, {}};
 }
 
 Error Failed(Stage stage, Cause cause, ErrorClass error_class, std::string detail) {
-  return {stage, cause, error_class, std::nullopt, std::move(detail), {}};
+  return {stage, cause, error_class, std::nullopt, std::move(detail), {}, {}};
 }
 
 void throw_exception_from_error(const Error& error, const boost::source_location& where) {

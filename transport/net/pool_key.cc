@@ -1,30 +1,39 @@
 #include "transport/net/pool_key.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include <array>
-#include <cstdint>
 #include <memory>
 #include <string_view>
 
 namespace sendstep::net {
+namespace {
+
+std::string Salt() {
+  std::string salt(32, '\0');
+  RAND_bytes(reinterpret_cast<unsigned char*>(salt.data()), static_cast<int>(salt.size()));
+  return salt;
+}
+
+void AppendSize(std::string_view field, std::string& out) {
+  const size_t size = field.size();
+  out.append(reinterpret_cast<const char*>(&size), sizeof size);
+}
+
+}  // namespace
 
 std::string PoolKey(const smtp::SmtpSettings& settings) {
-  static const std::array<char, 32> salt = [] {
-    std::array<char, 32> bytes = {};
-    RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size());
-    return bytes;
-  }();
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash(EVP_MD_CTX_new(),
-                                                                     &EVP_MD_CTX_free);
-  EVP_DigestInit_ex(hash.get(), EVP_sha256(), nullptr);
-  EVP_DigestUpdate(hash.get(), salt.data(), salt.size());
-  const auto add = [&hash](std::string_view field) {
-    const uint64_t size = field.size();
-    EVP_DigestUpdate(hash.get(), &size, sizeof size);
-    EVP_DigestUpdate(hash.get(), field.data(), field.size());
+  static const std::string salt = Salt();
+  // Found once: OpenSSL takes longer to find it than to digest.
+  static const std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> sha256(
+      EVP_MD_fetch(nullptr, "SHA256", nullptr), &EVP_MD_free);
+
+  // All but credentials, each field behind its size: no two lists give the same bytes.
+  std::string fields = salt;
+  const auto add = [&fields](std::string_view field) {
+    AppendSize(field, fields);
+    fields += field;
   };
   add(settings.tenant);
   add(settings.host);
@@ -38,11 +47,21 @@ std::string PoolKey(const smtp::SmtpSettings& settings) {
   for (const smtp::SaslMechanism mechanism : settings.mechanisms) {
     add(smtp::MechanismName(mechanism));
   }
-  if (settings.credentials) {
-    add(settings.credentials->username);
-    add(settings.credentials->username_is_secret ? "+" : "-");
-    add(settings.credentials->password.Reveal());
-    add(settings.credentials->oauth2_token.Reveal());
+  // Of secrets the sizes; they themselves go from where they are into the hash.
+  std::array<std::string_view, 3> secrets;
+  if (const auto& credentials = settings.credentials) {
+    add(credentials->username_is_secret ? "+" : "-");
+    secrets = {credentials->username, credentials->password.Reveal(),
+               credentials->oauth2_token.Reveal()};
+    for (const std::string_view secret : secrets) AppendSize(secret, fields);
+  }
+
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash(EVP_MD_CTX_new(),
+                                                                     &EVP_MD_CTX_free);
+  EVP_DigestInit_ex(hash.get(), sha256.get(), nullptr);
+  EVP_DigestUpdate(hash.get(), fields.data(), fields.size());
+  for (const std::string_view secret : secrets) {
+    EVP_DigestUpdate(hash.get(), secret.data(), secret.size());
   }
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest = {};
   unsigned int size = 0;

@@ -97,7 +97,7 @@ TEST_F(ExecutionsSqliteTest, LedgerHoldsNothingOfTheEmailButIdsAndCodes) {
   settings.credentials.emplace();
   settings.credentials->username = "canary-user";
   settings.credentials->password = base::Secret("canary-password");
-  request->fingerprint = Fingerprint(base::Secret("canary-key"), command);
+  request->fingerprint = Fingerprint(KeyedDigest(base::Secret("canary-key")), command);
   smtp_.Reply("RCPT TO:<canary-deferred", "451 4.3.0 <canary-deferred@example.org> canary-words");
   smtp_.Reply("RCPT TO:<canary-hidden", "550 5.1.1 <canary-hidden@example.org> canary-words");
 

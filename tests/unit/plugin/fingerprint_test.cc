@@ -8,7 +8,7 @@
 namespace sendstep::plugin {
 namespace {
 
-const base::Secret kKey("key");
+const KeyedDigest kKey(base::Secret("key"));
 
 base::Address At(const char* text) { return *base::ParseAddress(text); }
 
@@ -41,7 +41,8 @@ TEST(FingerprintTest, TheSameEmailAlwaysHasTheSame) {
 }
 
 TEST(FingerprintTest, DependsOnTheKey) {
-  EXPECT_NE(Fingerprint(kKey, Command()), Fingerprint(base::Secret("another"), Command()));
+  EXPECT_NE(Fingerprint(kKey, Command()),
+            Fingerprint(KeyedDigest(base::Secret("another")), Command()));
 }
 
 TEST(FingerprintTest, EverythingThatReadersSeeTellsEmailsApart) {

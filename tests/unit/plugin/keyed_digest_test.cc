@@ -11,7 +11,7 @@ namespace {
 
 std::string Digest(std::string_view key, std::string_view purpose,
                    const std::vector<std::string_view>& parts) {
-  return KeyedDigest(base::Secret(key), purpose, parts);
+  return KeyedDigest(base::Secret(key))(purpose, parts);
 }
 
 TEST(KeyedDigestTest, IsHmacSha256OfThePartsWithTheirLengths) {

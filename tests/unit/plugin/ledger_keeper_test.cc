@@ -39,7 +39,8 @@ class LedgerKeeperTest : public ::testing::Test {
   }
 
   absl::StatusOr<std::unique_ptr<LedgerKeeper>> Open(const char* key = "key") {
-    return LedgerKeeper::Open(pool_.get_executor(), config_, "owner", base::Secret(key));
+    return LedgerKeeper::Open(pool_.get_executor(), config_, "owner",
+                              KeyedDigest(base::Secret(key)));
   }
   template <class T>
   T Await(asio::awaitable<T> work) {

@@ -5,7 +5,7 @@
 namespace sendstep::plugin {
 namespace {
 
-const base::Secret kKey("0123456789abcdef0123456789abcdef");
+const KeyedDigest kKey(base::Secret("0123456789abcdef0123456789abcdef"));
 
 std::string Make(std::string_view space, std::string_view tenant, std::string_view id) {
   return MakeMessageId(kKey, space, tenant, id, "example.com");
@@ -25,7 +25,8 @@ TEST(MessageIdTest, SpaceTenantRequestAndKeyTellIdsApart) {
   EXPECT_NE(id, Make("test", "t", "r1"));
   EXPECT_NE(id, Make("execute", "u", "r1"));
   EXPECT_NE(id, Make("execute", "t", "r2"));
-  EXPECT_NE(id, MakeMessageId(base::Secret("another key"), "execute", "t", "r1", "example.com"));
+  EXPECT_NE(id, MakeMessageId(KeyedDigest(base::Secret("another key")), "execute", "t", "r1",
+                              "example.com"));
   EXPECT_NE(Make("execute", "ab", "c"), Make("execute", "a", "bc"));
 }
 

@@ -265,13 +265,15 @@ class Exim:
 
     tls      STARTTLS offered
     no_tls   no STARTTLS
-    All of it is delivered to one Maildir.
+    smtps    TLS from the first byte
+    Under TLS it offers AUTH PLAIN, where there are users. All of it is delivered to one Maildir.
     """
 
     # Exim's user is compiled in; NSS is told that there is one.
     USER = "Debian-exim"
 
-    def __init__(self, authority):
+    def __init__(self, authority, users=None):
+        """`users`: login -> password."""
         self.folder = support.temporary_folder()
         nobody = pwd.getpwnam("nobody")
         for name in ("spool", "log", "mail"):
@@ -281,9 +283,9 @@ class Exim:
         passwd.write_text(f"root:x:0:0::/:/bin/sh\n"
                           f"{self.USER}:x:{nobody.pw_uid}:{nobody.pw_gid}::/:/bin/false\n")
         group.write_text(f"root:x:0:\n{self.USER}:x:{nobody.pw_gid}:\n")
-        self.ports = dict(zip(("tls", "no_tls"), free_ports(2)))
+        self.ports = dict(zip(("tls", "no_tls", "smtps"), free_ports(3)))
         config = self.folder / "exim.conf"
-        config.write_text(self._config(authority))
+        config.write_text(self._config(authority, users or {}))
         self.maildir = support.Maildir(self.folder / "mail" / "inbox")
         self.process = support.Process(
             [EXIM, "-C", config, "-bdf"],
@@ -292,8 +294,18 @@ class Exim:
         for name, port in self.ports.items():
             support.until(lambda p=port: self.process.alive() and greets(p), f"Exim's {name}")
 
-    def _config(self, authority):
+    def _config(self, authority, users):
         cert, key = authority.issue("exim")
+        logins = " ".join(f"{{and{{ {{eq{{$auth2}}{{{login}}}}} {{eq{{$auth3}}{{{password}}}}} }}}}"
+                          for login, password in users.items())
+        authenticators = f"""\
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_advertise_condition = ${{if def:tls_in_cipher}}
+  server_condition = ${{if or{{ {logins} }}}}
+""" if users else ""
         return f"""\
 exim_path = {EXIM}
 keep_environment = LD_PRELOAD : ^NSS_WRAPPER_
@@ -303,7 +315,8 @@ log_file_path = {self.folder}/log/%slog
 pid_file_path = {self.folder}/spool/pid
 notifier_socket =
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = {self.ports['tls']} : {self.ports['no_tls']}
+daemon_smtp_ports = {' : '.join(map(str, self.ports.values()))}
+tls_on_connect_ports = {self.ports['smtps']}
 tls_advertise_hosts = ${{if ={{$received_port}}{{{self.ports['tls']}}}{{*}}}}
 tls_certificate = {cert}
 tls_privatekey = {key}
@@ -340,7 +353,7 @@ inbox:
   maildir_format
   envelope_to_add
   return_path_add
-begin retry
+{authenticators}begin retry
 """
 
     def log(self):

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "plugin/logging.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
@@ -58,6 +59,26 @@ v1::TlsMode TlsModeOf(smtp::TlsPolicy policy) {
   return v1::TLS_MODE_UNSPECIFIED;
 }
 
+// "AUTH_MECHANISM_SCRAM_SHA_256" for "SCRAM-SHA-256".
+std::string EnumNameOf(smtp::SaslMechanism mechanism) {
+  return absl::StrCat(
+      "AUTH_MECHANISM_",
+      absl::StrReplaceAll(std::string(smtp::MechanismName(mechanism)), {{"-", "_"}}));
+}
+
+std::optional<smtp::SaslMechanism> MapMechanism(v1::AuthMechanism mechanism) {
+  for (const smtp::SaslMechanism known : smtp::kSaslMechanisms) {
+    if (EnumNameOf(known) == v1::AuthMechanism_Name(mechanism)) return known;
+  }
+  return std::nullopt;
+}
+
+v1::AuthMechanism AuthMechanismOf(smtp::SaslMechanism mechanism) {
+  v1::AuthMechanism found = v1::AUTH_MECHANISM_UNSPECIFIED;
+  v1::AuthMechanism_Parse(EnumNameOf(mechanism), &found);
+  return found;
+}
+
 providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
   providers::SmtpConfig out;
   out.provider = in.provider();
@@ -68,6 +89,7 @@ providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
   out.username = in.username();
   out.domain = in.domain();
   out.ca_pem = in.ca_pem();
+  out.auth_mechanism = MapMechanism(in.auth_mechanism());
   out.insecure_skip_verify = in.insecure_skip_verify();
   out.allow_plaintext_auth = in.allow_plaintext_auth();
   out.default_from_email = in.default_from().email();
@@ -324,6 +346,9 @@ v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& accou
   }
   out.set_domain(resolved.settings.ehlo_name);
   if (source.config.ca_pem.size() <= kMaxShownPem) out.set_ca_pem(source.config.ca_pem);
+  if (source.config.auth_mechanism) {
+    out.set_auth_mechanism(AuthMechanismOf(*source.config.auth_mechanism));
+  }
   out.set_insecure_skip_verify(source.config.insecure_skip_verify);
   out.set_allow_plaintext_auth(source.config.allow_plaintext_auth);
   if (!source.config.default_from_email.empty()) {

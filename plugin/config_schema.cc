@@ -38,6 +38,7 @@ constexpr std::pair<std::string_view, std::string_view> kTitles[] = {
     {"SmtpConfig.tls", "TLS/SSL"},
     {"SmtpConfig.oauth2_token", "OAuth 2.0 access token"},
     {"SmtpConfig.ca_pem", "CA certificates (PEM)"},
+    {"SmtpConfig.auth_mechanism", "Login mechanism"},
     {"SmtpConfig.insecure_skip_verify", "Accept any certificate"},
     {"SmtpConfig.allow_plaintext_auth", "Send credentials in plaintext"},
     {"SmtpConfig.default_from", "Default sender"},
@@ -47,6 +48,13 @@ constexpr std::pair<std::string_view, std::string_view> kTitles[] = {
     {"Email.in_reply_to", "In-Reply-To"},
     {"TLS_MODE_STARTTLS", "STARTTLS"},
     {"TLS_MODE_IMPLICIT", "Implicit TLS"},
+    {"AUTH_MECHANISM_SCRAM_SHA_256_PLUS", "SCRAM-SHA-256-PLUS"},
+    {"AUTH_MECHANISM_SCRAM_SHA_256", "SCRAM-SHA-256"},
+    {"AUTH_MECHANISM_PLAIN", "PLAIN"},
+    {"AUTH_MECHANISM_LOGIN", "LOGIN"},
+    {"AUTH_MECHANISM_CRAM_MD5", "CRAM-MD5"},
+    {"AUTH_MECHANISM_OAUTHBEARER", "OAUTHBEARER"},
+    {"AUTH_MECHANISM_XOAUTH2", "XOAUTH2"},
 };
 
 // Fields behind an advanced toggle, and its label.
@@ -54,6 +62,7 @@ constexpr std::string_view kAdvanced = "Advanced";
 constexpr std::pair<std::string_view, std::string_view> kGroups[] = {
     {"ExecuteRequest.config", "Advanced configuration"},
     {"SmtpConfig.oauth2_token", kAdvanced},
+    {"SmtpConfig.auth_mechanism", kAdvanced},
     {"SmtpConfig.ca_pem", kAdvanced},
     {"SmtpConfig.insecure_skip_verify", kAdvanced},
     {"SmtpConfig.allow_plaintext_auth", kAdvanced},

@@ -44,9 +44,9 @@ bool IsStage(std::string_view name) {
 }
 
 bool IsMechanism(std::string_view name) {
-  using enum smtp::SaslMechanism;
-  return std::ranges::any_of(std::vector{kPlain, kLogin, kXOAuth2}, [&](auto mechanism) {
-    return smtp::MechanismName(mechanism) == name;
+  // CRAM-MD5 is used only where a config names it.
+  return std::ranges::any_of(smtp::kSaslMechanisms, [&](smtp::SaslMechanism mechanism) {
+    return mechanism != smtp::SaslMechanism::kCramMd5 && smtp::MechanismName(mechanism) == name;
   });
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "transport/base/secret.h"
+#include "transport/smtp/settings.h"
 
 namespace sendstep::providers {
 
@@ -24,6 +25,8 @@ struct SmtpConfig {
   base::Secret oauth2_token;
   std::string domain;
   std::string ca_pem;
+  // The one to use; unset: whichever fits.
+  std::optional<smtp::SaslMechanism> auth_mechanism;
   bool insecure_skip_verify = false;
   bool allow_plaintext_auth = false;
   // The default sender's address and display name, as given.

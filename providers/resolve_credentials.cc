@@ -96,11 +96,10 @@ class CredentialResolver {
   void ChooseMechanisms() {
     settings_.mechanisms.clear();
     const bool any = !HasPassword() && !HasToken();
+    if (config_.auth_mechanism) return ChooseNamed(*config_.auth_mechanism, any);
     for (const std::string& name : profile_.auth_mechanisms()) {
-      for (const SaslMechanism mechanism :
-           {SaslMechanism::kPlain, SaslMechanism::kLogin, SaslMechanism::kXOAuth2}) {
-        const bool fits = mechanism == SaslMechanism::kXOAuth2 ? HasToken() : HasPassword();
-        if (smtp::MechanismName(mechanism) == name && (any || fits)) {
+      for (const SaslMechanism mechanism : smtp::kSaslMechanisms) {
+        if (smtp::MechanismName(mechanism) == name && (any || Fits(mechanism))) {
           settings_.mechanisms.push_back(mechanism);
         }
       }
@@ -110,6 +109,32 @@ class CredentialResolver {
                     absl::StrCat(profile_.title(), " takes no ",
                                  HasToken() ? "OAuth token" : "password", " over SMTP."),
                     HasToken() ? profile_.password().help() : "Give an OAuth token instead.");
+  }
+
+  bool Fits(SaslMechanism mechanism) const {
+    return smtp::TakesToken(mechanism) ? HasToken() : HasPassword();
+  }
+
+  void ChooseNamed(SaslMechanism mechanism, bool any) {
+    settings_.mechanisms = {mechanism};
+    const std::string name(smtp::MechanismName(mechanism));
+    if (!any && !Fits(mechanism)) {
+      const bool token = smtp::TakesToken(mechanism);
+      findings_.Error("auth_mechanism", "SETTINGS_CONTRADICT",
+                      absl::StrCat(name, " takes ", token ? "an OAuth token" : "a password",
+                                   ", and ", token ? "a password" : "an OAuth token", " is given."),
+                      "Remove auth_mechanism, or give what it takes.");
+    }
+    if (mechanism == SaslMechanism::kScramSha256Plus &&
+        settings_.tls.policy == smtp::TlsPolicy::kNone) {
+      findings_.Error("auth_mechanism", "SETTINGS_CONTRADICT",
+                      absl::StrCat(name, " is bound to TLS, and TLS is off."),
+                      "Switch TLS on, or name SCRAM-SHA-256.");
+    }
+    if (mechanism == SaslMechanism::kCramMd5) {
+      findings_.Warn("auth_mechanism", "CRAM-MD5 is weak: the password can be guessed from it.",
+                     "Remove auth_mechanism if the server offers anything else.");
+    }
   }
 
   void ReportNone() {

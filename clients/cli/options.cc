@@ -42,6 +42,8 @@ void AddSmtpFlags(CLI::App& app, StepOptions& options) {
   add("--username", smtp.username, "NAME", "SMTP username");
   add("--domain", smtp.domain, "NAME", "Sender's host name or address for EHLO");
   add("--ca-file", smtp.ca_file, "FILE", "PEM certificates to trust instead of the system's");
+  add("--auth-mechanism", smtp.auth_mechanism, "NAME",
+      "The one SASL mechanism to use, e.g. SCRAM-SHA-256 or CRAM-MD5");
   app.add_flag("--insecure-skip-verify", smtp.insecure_skip_verify, "Accept any certificate")
       ->group(group);
   app.add_flag("--allow-plaintext-auth", smtp.allow_plaintext_auth,
@@ -97,8 +99,8 @@ void AddEmailFlags(CLI::App& app, EmailFlags& email) {
 }  // namespace
 
 bool SmtpFlags::Any() const {
-  return provider || region || host || tls || username || domain || ca_file || port ||
-         insecure_skip_verify || allow_plaintext_auth;
+  return provider || region || host || tls || username || domain || ca_file || auth_mechanism ||
+         port || insecure_skip_verify || allow_plaintext_auth;
 }
 
 bool SecretFlags::Any() const {

@@ -6,7 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "clients/cli/email_flags.h"
 #include "clients/cli/text.h"
 #include "plugin/yaml_message.h"
@@ -63,6 +66,17 @@ v1::TlsMode TlsModeOf(const std::string& word) {
   return v1::TLS_MODE_ON;
 }
 
+absl::StatusOr<v1::AuthMechanism> AuthMechanismOf(const std::string& name) {
+  v1::AuthMechanism mechanism = v1::AUTH_MECHANISM_UNSPECIFIED;
+  const std::string value = absl::StrCat(
+      "AUTH_MECHANISM_", absl::StrReplaceAll(absl::AsciiStrToUpper(name), {{"-", "_"}}));
+  if (v1::AuthMechanism_Parse(value, &mechanism)) return mechanism;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--auth-mechanism: ", name,
+                   " is none of SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN, CRAM-MD5, "
+                   "OAUTHBEARER, XOAUTH2"));
+}
+
 absl::Status ApplySmtp(const SmtpFlags& flags, Environment& environment, v1::SmtpConfig& smtp) {
   if (flags.provider) smtp.set_provider(*flags.provider);
   if (flags.region) smtp.set_region(*flags.region);
@@ -71,6 +85,11 @@ absl::Status ApplySmtp(const SmtpFlags& flags, Environment& environment, v1::Smt
   if (flags.tls) smtp.set_tls(TlsModeOf(*flags.tls));
   if (flags.username) smtp.set_username(*flags.username);
   if (flags.domain) smtp.set_domain(*flags.domain);
+  if (flags.auth_mechanism) {
+    const absl::StatusOr<v1::AuthMechanism> mechanism = AuthMechanismOf(*flags.auth_mechanism);
+    if (!mechanism.ok()) return mechanism.status();
+    smtp.set_auth_mechanism(*mechanism);
+  }
   if (flags.insecure_skip_verify) smtp.set_insecure_skip_verify(true);
   if (flags.allow_plaintext_auth) smtp.set_allow_plaintext_auth(true);
   if (flags.ca_file) {

@@ -37,6 +37,7 @@ class ScriptedSmtp:
     per_connection, farewell
                closes after so many messages, with this said right behind the last reply
     session    the class of its sessions
+    newest_tls the newest version of TLS it speaks
     """
 
     OFFERS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 20000000",
@@ -56,7 +57,8 @@ class ScriptedSmtp:
 
     def __init__(self, authority=None, tls="none", greeting="220 scripted.example ESMTP",
                  offers=OFFERS, replies=None, certificate=None, address=("127.0.0.1", 0),
-                 chunking=False, per_connection=None, farewell="", session=None):
+                 chunking=False, per_connection=None, farewell="", session=None,
+                 newest_tls=ssl.TLSVersion.MAXIMUM_SUPPORTED):
         self.commands = []  # every line a client sent outside of messages
         self.messages = []
         self.connections = 0
@@ -67,6 +69,7 @@ class ScriptedSmtp:
         self._context = None
         if tls != "none":
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.maximum_version = newest_tls
             self._context.load_cert_chain(*(certificate or authority.issue("scripted")))
         self._listener = socket.create_server(address)
         self.port = self._listener.getsockname()[1]

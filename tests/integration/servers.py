@@ -64,7 +64,7 @@ def why_not_postfix():
 class Dovecot:
     """Dovecot as nothing but the password check of Postfix (its SASL server on a Unix socket)."""
 
-    def __init__(self, folder, users):
+    def __init__(self, folder, users, mechanisms):
         folder = Path(folder)
         folder.mkdir()
         self.socket = folder / "sasl"
@@ -79,7 +79,7 @@ log_path = {folder}/log
 protocols =
 ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
 passdb {{
   driver = passwd-file
@@ -128,13 +128,13 @@ class Postfix:
     SERVICES = ("submission", "smtps", "open", "strict_helo", "small", "no_tls")
     SMALL = 100_000
 
-    def __init__(self, authority, users, owned=None):
+    def __init__(self, authority, users, owned=None, mechanisms="plain login"):
         """`users`: login -> password; `owned`: address -> login that may send as it, on top of each
-        login's own name."""
+        login's own name. `mechanisms`: as Dovecot names them."""
         self.folder = support.temporary_folder()
         self.host_465 = host_with_free(465)
         self.ports = dict(zip(self.SERVICES, free_ports(len(self.SERVICES))))
-        self.dovecot = Dovecot(self.folder / "dovecot", users)
+        self.dovecot = Dovecot(self.folder / "dovecot", users, mechanisms)
         self._write_config(authority, {**{u: u for u in users}, **(owned or {})})
         self.maildir = support.Maildir(self.folder / "mail" / "inbox")
         config = self.folder / "etc"

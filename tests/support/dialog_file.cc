@@ -46,10 +46,13 @@ const std::map<std::string, smtp::TlsPolicy> kPolicies = {{"none", smtp::TlsPoli
                                                           {"starttls", smtp::TlsPolicy::kStartTls},
                                                           {"implicit", smtp::TlsPolicy::kImplicit}};
 
-const std::map<std::string, smtp::SaslMechanism> kMechanisms = {
-    {"PLAIN", smtp::SaslMechanism::kPlain},
-    {"LOGIN", smtp::SaslMechanism::kLogin},
-    {"XOAUTH2", smtp::SaslMechanism::kXOAuth2}};
+const std::map<std::string, smtp::SaslMechanism> kMechanisms = [] {
+  std::map<std::string, smtp::SaslMechanism> mechanisms;
+  for (const smtp::SaslMechanism mechanism : smtp::kSaslMechanisms) {
+    mechanisms.emplace(smtp::MechanismName(mechanism), mechanism);
+  }
+  return mechanisms;
+}();
 
 template <class Map>
 typename Map::mapped_type Lookup(const Map& map, const std::string& key) {
@@ -228,9 +231,13 @@ void Reader::MakeCredentials(const std::string& kind) {
   const std::string secret = RandomWord(kind == "token" ? 48 : 18);
   if (kind == "token") {
     credentials.oauth2_token = base::Secret(secret);
+    file_.settings.mechanisms = {smtp::SaslMechanism::kXOAuth2};
     placeholders_["xoauth2"] =
         Base64("user=" + user_ + "\x01" + "auth=Bearer " + secret + "\x01\x01");
-    file_.secrets = {secret, Base64(secret), placeholders_["xoauth2"]};
+    placeholders_["oauthbearer"] =
+        Base64("n,a=" + user_ + ",\x01" + "auth=Bearer " + secret + "\x01\x01");
+    file_.secrets = {secret, Base64(secret), placeholders_["xoauth2"],
+                     placeholders_["oauthbearer"]};
   } else {
     credentials.password = base::Secret(secret);
     placeholders_["plain"] = Base64(std::string(1, '\0') + user_ + std::string(1, '\0') + secret);

@@ -21,6 +21,7 @@ asio::awaitable<void> Peer::StartTls(const Identity& identity) {
   if (demand_certificate_) {
     context_->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
   }
+  SSL_CTX_set_max_proto_version(context_->native_handle(), newest_version_);
   co_await StartTls(*context_);
 }
 
@@ -85,6 +86,21 @@ std::string Peer::server_name() {
   return name ? name : "";
 }
 
+std::string Peer::channel_binding() {
+  SSL* const ssl = tls_->native_handle();
+  std::string bytes(EVP_MAX_MD_SIZE, '\0');
+  if (SSL_version(ssl) == TLS1_3_VERSION) {
+    constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+    bytes.resize(32);
+    SSL_export_keying_material(ssl, reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(),
+                               kLabel.data(), kLabel.size(), nullptr, 0, 0);
+  } else if (resumed()) {
+    bytes.resize(SSL_get_finished(ssl, bytes.data(), bytes.size()));
+  } else {
+    bytes.resize(SSL_get_peer_finished(ssl, bytes.data(), bytes.size()));
+  }
+  return bytes;
+}
 bool Peer::resumed() { return tls_ && SSL_session_reused(tls_->native_handle()) == 1; }
 
 struct LoopbackServer::State {

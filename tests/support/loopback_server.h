@@ -41,6 +41,8 @@ class Peer {
 
   // Before StartTls: the client must show a certificate.
   void DemandCertificate() { demand_certificate_ = true; }
+  // Before StartTls: no newer version than this one, e.g. TLS1_2_VERSION.
+  void SpeakAtMost(int version) { newest_version_ = version; }
   // TLS 1.3 session tickets, sent before the next Write.
   void AddTickets(int count);
 
@@ -48,6 +50,8 @@ class Peer {
   std::string server_name();
   // The handshake resumed a session.
   bool resumed();
+  // Of TLS 1.3 its tls-exporter (RFC 9266), else its tls-unique (RFC 5929 3).
+  std::string channel_binding();
   boost::asio::ip::tcp::socket& socket() { return socket_; }
 
  private:
@@ -58,6 +62,7 @@ class Peer {
   std::optional<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>> tls_;
   std::string input_;
   bool demand_certificate_ = false;
+  int newest_version_ = 0;  // 0: any
 };
 
 class LoopbackServer {

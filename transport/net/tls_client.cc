@@ -5,9 +5,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "transport/net/certificate.h"
@@ -167,11 +169,36 @@ base::Error TlsClient::TransferError() const {
   return TlsError(Cause::kConnectionLost, ErrorClass::kTransient, std::move(detail));
 }
 
+smtp::ChannelBinding TlsClient::Binding() const {
+  smtp::ChannelBinding binding;
+  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes = {};
+  size_t size = 0;
+  if (SSL_version(ssl_) >= TLS1_3_VERSION) {
+    constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";  // RFC 9266 2
+    size = 32;
+    if (SSL_export_keying_material(ssl_, bytes.data(), size, kLabel.data(), kLabel.size(), nullptr,
+                                   0, /*use_context=*/1) != 1) {
+      return binding;
+    }
+    binding.type = "tls-exporter";
+  } else {
+    // Without RFC 7627 two connections can be made to share it.
+    if (SSL_get_extms_support(ssl_) != 1) return binding;
+    // The first Finished message: the client's, of a resumed session the server's.
+    size = SSL_session_reused(ssl_) == 1 ? SSL_get_peer_finished(ssl_, bytes.data(), bytes.size())
+                                         : SSL_get_finished(ssl_, bytes.data(), bytes.size());
+    binding.type = "tls-unique";
+  }
+  binding.data.assign(reinterpret_cast<const char*>(bytes.data()), size);
+  return binding;
+}
+
 smtp::TlsInfo TlsClient::info() const {
   smtp::TlsInfo info;
   info.version = SSL_get_version(ssl_);
   info.cipher = SSL_get_cipher_name(ssl_);
   info.resumed = SSL_session_reused(ssl_) == 1;
+  info.binding = Binding();
   if (const X509* certificate = SSL_get0_peer_certificate(ssl_)) {
     info.subject = SubjectText(certificate);
     info.not_after = ToTimePoint(X509_get0_notAfter(certificate));

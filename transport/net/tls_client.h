@@ -66,6 +66,7 @@ class TlsClient {
   bool ExpectName(const std::string& server_name, bool verify);
   TlsStep Finish(int result, size_t bytes);
   bool MetPlaintext() const;
+  smtp::ChannelBinding Binding() const;
 
   static BIO_METHOD* Method();
   static int WireWrite(BIO* bio, const char* data, int size);

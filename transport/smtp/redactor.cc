@@ -38,6 +38,7 @@ Redactor::Redactor(const std::optional<Credentials>& credentials) {
     AddRaw(credentials->oauth2_token.Reveal());
     Add(EncodeBase64(credentials->oauth2_token.Reveal()));
     Add(EncodeBase64(XOAuth2Message(*credentials).Reveal()));
+    Add(EncodeBase64(OAuthBearerMessage(*credentials).Reveal()));
   }
   std::sort(pieces_.begin(), pieces_.end());
 }

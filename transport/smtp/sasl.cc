@@ -1,8 +1,12 @@
 #include "transport/smtp/sasl.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
+#include <array>
+#include <stdexcept>
 
 namespace sendstep::smtp {
 namespace {
@@ -15,7 +19,7 @@ base::Secret TakeSecret(std::string& text) {
   return secret;
 }
 
-// The value of "status" in XOAUTH2's error: {"status":"401","schemes":"bearer", ...}.
+// The value of "status" in OAuth's error: {"status":"401","schemes":"bearer", ...}.
 std::string JsonStatus(std::string_view json) {
   constexpr std::string_view kKey = "\"status\"";
   const size_t key = json.find(kKey);
@@ -27,6 +31,31 @@ std::string JsonStatus(std::string_view json) {
   };
   const auto end = std::find_if_not(json.begin(), json.end(), is_word);
   return std::string(json.begin(), end).substr(0, kMaxStatusBytes);
+}
+
+// Printable, without commas, never the same twice (RFC 5802 5.1).
+std::string NewNonce() {
+  std::array<unsigned char, 18> bytes = {};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+    throw std::runtime_error("the system's random generator failed");
+  }
+  return std::string(
+      EncodeBase64({reinterpret_cast<const char*>(bytes.data()), bytes.size()}).Reveal());
+}
+
+// RFC 2195 2.
+base::Secret CramMd5Message(const Credentials& credentials, std::string_view challenge) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  const std::string_view password = credentials.password.Reveal();
+  std::array<unsigned char, 16> digest = {};
+  if (HMAC(EVP_md5(), password.data(), static_cast<int>(password.size()),
+           reinterpret_cast<const unsigned char*>(challenge.data()), challenge.size(),
+           digest.data(), nullptr) == nullptr) {
+    throw std::runtime_error("OpenSSL computes no MD5");
+  }
+  std::string message = credentials.username + " ";
+  for (const unsigned char byte : digest) message += {kHex[byte >> 4], kHex[byte & 15]};
+  return TakeSecret(message);
 }
 
 bool HasControlByte(std::string_view text) {
@@ -73,6 +102,19 @@ base::Secret PlainMessage(const Credentials& credentials) {
   return TakeSecret(message);
 }
 
+base::Secret OAuthBearerMessage(const Credentials& credentials) {
+  std::string message;
+  message.reserve(48 + 3 * credentials.username.size() + credentials.oauth2_token.Reveal().size());
+  message += "n,a=";
+  message += SaslName(credentials.username);
+  message +=
+      ",\x01"
+      "auth=Bearer ";
+  message += credentials.oauth2_token.Reveal();
+  message += "\x01\x01";
+  return TakeSecret(message);
+}
+
 base::Secret XOAuth2Message(const Credentials& credentials) {
   std::string message;
   message.reserve(32 + credentials.username.size() + credentials.oauth2_token.Reveal().size());
@@ -88,9 +130,10 @@ base::Secret XOAuth2Message(const Credentials& credentials) {
 
 std::vector<SaslMechanism> FittingMechanisms(const Credentials& credentials,
                                              const std::vector<SaslMechanism>& preferred) {
-  if (!credentials.oauth2_token.empty()) return {SaslMechanism::kXOAuth2};
+  const bool token = !credentials.oauth2_token.empty();
   std::vector<SaslMechanism> fitting = preferred;
-  std::erase(fitting, SaslMechanism::kXOAuth2);
+  std::erase_if(fitting,
+                [token](SaslMechanism mechanism) { return TakesToken(mechanism) != token; });
   return fitting;
 }
 
@@ -105,16 +148,48 @@ base::Result<void> CheckCredentials(const Credentials& credentials) {
   return {};
 }
 
-base::Secret SaslExchange::Message() const {
-  const base::Secret message = mechanism_ == SaslMechanism::kXOAuth2 ? XOAuth2Message(credentials_)
-                                                                     : PlainMessage(credentials_);
-  return EncodeBase64(message.Reveal());
+const ChannelBinding& SaslExchange::NoBinding() {
+  static const ChannelBinding& none = *new ChannelBinding;
+  return none;
+}
+
+SaslExchange::SaslExchange(SaslMechanism mechanism, const Credentials& credentials,
+                           const ChannelBinding& channel, bool plus_offered)
+    : mechanism_(mechanism), credentials_(credentials) {
+  const bool plus = mechanism == SaslMechanism::kScramSha256Plus;
+  if (!plus && mechanism != SaslMechanism::kScramSha256) return;
+  // RFC 5802 6: "y" where the client could be bound and thinks that the server could not.
+  const ScramBinding binding = plus                                   ? ScramBinding::kBound
+                               : channel.type.empty() || plus_offered ? ScramBinding::kImpossible
+                                                                      : ScramBinding::kPossible;
+  scram_.emplace(credentials.username, credentials.password, binding, channel, NewNonce());
+}
+
+bool SaslExchange::HasInitialResponse() const {
+  return mechanism_ != SaslMechanism::kLogin && mechanism_ != SaslMechanism::kCramMd5;
+}
+
+base::Secret SaslExchange::InitialResponse() const {
+  switch (mechanism_) {
+    case SaslMechanism::kScramSha256Plus:
+    case SaslMechanism::kScramSha256:
+      return EncodeBase64(scram_->First());
+    case SaslMechanism::kOAuthBearer:
+      return EncodeBase64(OAuthBearerMessage(credentials_).Reveal());
+    case SaslMechanism::kXOAuth2:
+      return EncodeBase64(XOAuth2Message(credentials_).Reveal());
+    case SaslMechanism::kPlain:
+    case SaslMechanism::kLogin:
+    case SaslMechanism::kCramMd5:
+      break;
+  }
+  return EncodeBase64(PlainMessage(credentials_).Reveal());
 }
 
 base::Secret SaslExchange::Command() const {
   const std::string command = "AUTH " + std::string(MechanismName(mechanism_));
-  if (mechanism_ == SaslMechanism::kLogin) return base::Secret(command + "\r\n");
-  const base::Secret initial = Message();
+  if (!HasInitialResponse()) return base::Secret(command + "\r\n");
+  const base::Secret initial = InitialResponse();
   const size_t size = command.size() + 1 + initial.Reveal().size() + 2;
   if (size > kMaxAuthLineBytes) return base::Secret(command + "\r\n");
   std::string line;
@@ -133,18 +208,37 @@ std::optional<base::Secret> SaslExchange::Answer(std::string_view challenge) {
     if (step == 1) return EncodeBase64(credentials_.password.Reveal());
     return std::nullopt;
   }
-  if (mechanism_ == SaslMechanism::kXOAuth2) {
-    const std::string json = DecodeBase64(challenge).value_or("");
-    if (json.find('{') != std::string::npos && failure_.empty()) {
-      const std::string status = JsonStatus(json);
-      failure_ =
-          status.empty() ? "the token was refused" : "the token was refused, status " + status;
-      return base::Secret();
-    }
+  const std::string words = DecodeBase64(challenge).value_or("");
+  if (mechanism_ == SaslMechanism::kCramMd5) {
+    if (step > 0 || words.empty()) return std::nullopt;
+    return EncodeBase64(CramMd5Message(credentials_, words).Reveal());
   }
   // The server did not take the initial response, or there was none.
-  if (step == 0) return Message();
+  if (step == 0 && words.empty()) return InitialResponse();
+  if (scram_) return AnswerScram(words);
+  if (TakesToken(mechanism_)) return AnswerOAuth(words);
+  if (step == 0) return InitialResponse();
   return std::nullopt;
+}
+
+std::optional<base::Secret> SaslExchange::AnswerScram(const std::string& challenge) {
+  if (scram_->answered()) {
+    // Whatever it says, the server's verdict follows the empty line.
+    scram_->Verify(challenge);
+    return base::Secret();
+  }
+  const std::optional<std::string> final_message = scram_->Final(challenge);
+  if (!final_message) return std::nullopt;
+  return EncodeBase64(*final_message);
+}
+
+// RFC 7628 3.2.3 has the error answered by one byte 0x01, XOAUTH2 by an empty line; the refusal
+// follows.
+std::optional<base::Secret> SaslExchange::AnswerOAuth(const std::string& challenge) {
+  if (!challenge.starts_with('{') || !failure_.empty()) return std::nullopt;
+  const std::string status = JsonStatus(challenge);
+  failure_ = status.empty() ? "the token was refused" : "the token was refused, status " + status;
+  return mechanism_ == SaslMechanism::kOAuthBearer ? EncodeBase64("\x01") : base::Secret();
 }
 
 }  // namespace sendstep::smtp

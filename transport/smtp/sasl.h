@@ -1,5 +1,4 @@
-// Authentication exchanges (RFC 4954) as values: PLAIN (RFC 4616), LOGIN
-// (draft-murchison-sasl-login), XOAUTH2 (as Google and Microsoft document it). No I/O.
+// Authentication exchanges (RFC 4954) as values, for the mechanisms of SaslMechanism. No I/O.
 #ifndef SENDSTEP_TRANSPORT_SMTP_SASL_H_
 #define SENDSTEP_TRANSPORT_SMTP_SASL_H_
 
@@ -11,6 +10,7 @@
 #include "transport/base/result.h"
 #include "transport/base/secret.h"
 #include "transport/smtp/capabilities.h"
+#include "transport/smtp/scram.h"
 #include "transport/smtp/settings.h"
 
 namespace sendstep::smtp {
@@ -24,10 +24,11 @@ std::optional<std::string> DecodeBase64(std::string_view text);
 
 // What the mechanism sends, before base64. Not for LOGIN, which sends username and password apart.
 base::Secret PlainMessage(const Credentials& credentials);
+base::Secret OAuthBearerMessage(const Credentials& credentials);
 base::Secret XOAuth2Message(const Credentials& credentials);
 
-// Mechanisms that fit the credentials: a token XOAUTH2 only, a password the others, in the order of
-// `preferred`.
+// Of `preferred`, in its order, the mechanisms that take what the credentials have: a token or a
+// password.
 std::vector<SaslMechanism> FittingMechanisms(const Credentials& credentials,
                                              const std::vector<SaslMechanism>& preferred);
 
@@ -35,11 +36,12 @@ std::vector<SaslMechanism> FittingMechanisms(const Credentials& credentials,
 // meaning.
 base::Result<void> CheckCredentials(const Credentials& credentials);
 
-// One exchange with one mechanism. `credentials` must outlive it.
+// One exchange with one mechanism. `credentials` and `channel` must outlive it.
 class SaslExchange {
  public:
-  SaslExchange(SaslMechanism mechanism, const Credentials& credentials)
-      : mechanism_(mechanism), credentials_(credentials) {}
+  // `channel`: of the TLS connection. `plus_offered`: the server offers SCRAM-SHA-256-PLUS.
+  SaslExchange(SaslMechanism mechanism, const Credentials& credentials,
+               const ChannelBinding& channel = NoBinding(), bool plus_offered = false);
 
   // The AUTH command with its CRLF, with an initial response where the mechanism has one and it
   // fits.
@@ -49,14 +51,28 @@ class SaslExchange {
   // cannot go on, cancel it with "*".
   std::optional<base::Secret> Answer(std::string_view challenge);
 
-  // What the mechanism itself said about a failure: the status of XOAUTH2's JSON. May be empty.
-  const std::string& failure() const { return failure_; }
+  // After the server's last word: whether it has proved what the mechanism has it prove. Those
+  // without such a proof always have.
+  bool ServerProved() const { return !scram_ || scram_->verified(); }
+
+  // The server's part is none of the mechanism, or asks for what must not be given: no answer was
+  // made, and what the server says to that is no verdict on the credentials.
+  bool ServerFailed() const { return scram_ && !scram_->answered() && !failure().empty(); }
+
+  // What the mechanism itself says about a failure: the status of OAuth's JSON, or what is wrong
+  // with the server's part of SCRAM. May be empty.
+  const std::string& failure() const { return scram_ ? scram_->failure() : failure_; }
 
  private:
-  base::Secret Message() const;
+  static const ChannelBinding& NoBinding();
+  bool HasInitialResponse() const;
+  base::Secret InitialResponse() const;
+  std::optional<base::Secret> AnswerScram(const std::string& challenge);
+  std::optional<base::Secret> AnswerOAuth(const std::string& challenge);
 
-  SaslMechanism mechanism_;
+  const SaslMechanism mechanism_;
   const Credentials& credentials_;
+  std::optional<ScramClient> scram_;
   int answers_ = 0;
   std::string failure_;
 };

@@ -179,7 +179,11 @@ asio::awaitable<Result<void>> Session::Authenticate(base::Deadline deadline) {
       FittingMechanisms(*settings_.credentials, settings_.mechanisms);
   std::vector<std::string> fitting;
   for (const SaslMechanism mechanism : mechanisms) fitting.emplace_back(MechanismName(mechanism));
-  std::erase_if(mechanisms, [this](SaslMechanism m) { return !capabilities_.Offers(m); });
+  const bool bindable = tls_ && !tls_->binding.type.empty();
+  std::erase_if(mechanisms, [&](SaslMechanism mechanism) {
+    return !capabilities_.Offers(mechanism) ||
+           (mechanism == SaslMechanism::kScramSha256Plus && !bindable);
+  });
   if (mechanisms.empty()) {
     const std::string offered = Join(capabilities_.auth);
     co_return dialog_.Failure(Cause::kAuthNotOffered, ErrorClass::kPermanent,
@@ -198,7 +202,9 @@ asio::awaitable<Result<void>> Session::Authenticate(base::Deadline deadline) {
 
 asio::awaitable<Result<void>> Session::AuthenticateWith(SaslMechanism mechanism,
                                                         base::Deadline deadline) {
-  SaslExchange exchange(mechanism, *settings_.credentials);
+  const ChannelBinding channel = tls_ ? tls_->binding : ChannelBinding();
+  SaslExchange exchange(mechanism, *settings_.credentials, channel,
+                        capabilities_.Offers(SaslMechanism::kScramSha256Plus));
   base::Secret line = exchange.Command();
   std::string shown = "AUTH " + std::string(MechanismName(mechanism));
   if (line.Reveal().size() > shown.size() + 2) shown += " " + std::string(kRedacted);
@@ -208,7 +214,15 @@ asio::awaitable<Result<void>> Session::AuthenticateWith(SaslMechanism mechanism,
     if (!written) co_return written.error();
     auto reply = co_await dialog_.Read();
     if (!reply) co_return reply.error();
-    if (Completed(*reply)) co_return Result<void>();
+    if (Completed(*reply)) {
+      if (exchange.ServerProved()) co_return Result<void>();
+      co_return dialog_.Broken(
+          dialog_.Failure(Cause::kProtocol, ErrorClass::kPermanent,
+                          "the server does not prove that it knows the password"));
+    }
+    if (exchange.ServerFailed()) {
+      co_return dialog_.Failure(Cause::kProtocol, ErrorClass::kPermanent, exchange.failure());
+    }
     if (Refusing(*reply)) {
       co_return base::Refused(Stage::kAuth, std::move(*reply), exchange.failure());
     }

@@ -3,10 +3,12 @@
 #ifndef SENDSTEP_TRANSPORT_SMTP_SETTINGS_H_
 #define SENDSTEP_TRANSPORT_SMTP_SETTINGS_H_
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "transport/base/secret.h"
@@ -27,15 +29,30 @@ struct TlsSettings {
   bool verify = true;
 };
 
-enum class SaslMechanism { kPlain, kLogin, kXOAuth2 };
+enum class SaslMechanism {
+  kScramSha256Plus,  // RFC 7677, bound to the TLS connection
+  kScramSha256,
+  kPlain,        // RFC 4616
+  kLogin,        // draft-murchison-sasl-login
+  kCramMd5,      // RFC 2195; only where the config names it
+  kOAuthBearer,  // RFC 7628
+  kXOAuth2,      // as Google and Microsoft document it
+};
 
-// "PLAIN", "LOGIN", "XOAUTH2".
+inline constexpr std::array kSaslMechanisms = {
+    SaslMechanism::kScramSha256Plus, SaslMechanism::kScramSha256, SaslMechanism::kPlain,
+    SaslMechanism::kLogin,           SaslMechanism::kCramMd5,     SaslMechanism::kOAuthBearer,
+    SaslMechanism::kXOAuth2};
+
+// As in EHLO: "SCRAM-SHA-256-PLUS", "PLAIN", "OAUTHBEARER".
 std::string_view MechanismName(SaslMechanism mechanism);
+// Whether it takes an OAuth token; the others take a password.
+bool TakesToken(SaslMechanism mechanism);
 
 struct Credentials {
   std::string username;
-  base::Secret password;      // for PLAIN and LOGIN
-  base::Secret oauth2_token;  // for XOAUTH2; exactly one of the two is set
+  base::Secret password;
+  base::Secret oauth2_token;  // exactly one of the two is set
   // Some providers' username is a secret too: shown nowhere.
   bool username_is_secret = false;
 };

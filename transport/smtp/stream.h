@@ -24,6 +24,13 @@ namespace sendstep::smtp {
 
 namespace asio = boost::asio;
 
+// What tells one TLS connection from all others at both of its ends (RFC 5056): whoever stands in
+// between has two, which differ.
+struct ChannelBinding {
+  std::string type;  // "tls-exporter" (RFC 9266), "tls-unique" (RFC 5929 3); empty: none
+  std::string data;
+};
+
 // What a handshake agreed on.
 struct TlsInfo {
   std::string version;                              // "TLSv1.3"
@@ -31,6 +38,7 @@ struct TlsInfo {
   std::string subject;                              // of the leaf certificate, RFC 2253
   std::chrono::system_clock::time_point not_after;  // end of its validity
   bool resumed = false;  // an earlier session's; the certificate was verified then
+  ChannelBinding binding;
 };
 
 class Stream {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 namespace sendstep::plugin {
 namespace {
@@ -113,6 +114,21 @@ TEST_F(AccountTest, EffectiveSettingsRepeatNothingHuge) {
   const auto account = ResolveAccount(source.value, catalog_, "example.com");
   EXPECT_FALSE(account.ok());
   EXPECT_LT(EffectiveConfig(source.value, account.value).ByteSizeLong(), size_t{128} << 10);
+}
+
+TEST_F(AccountTest, EachAuthMechanismOfTheContractIsOneOfSasl) {
+  std::set<smtp::SaslMechanism> found;
+  for (int number = v1::AuthMechanism_MIN + 1; number <= v1::AuthMechanism_MAX; ++number) {
+    v1::Config config;
+    config.mutable_smtp()->set_host("mail.example.com");
+    config.mutable_smtp()->set_auth_mechanism(static_cast<v1::AuthMechanism>(number));
+    const auto source = FindAccount(config, catalog_);
+    ASSERT_TRUE(source.value.config.auth_mechanism) << number;
+    found.insert(*source.value.config.auth_mechanism);
+    const auto account = ResolveAccount(source.value, catalog_, "example.com");
+    EXPECT_EQ(EffectiveConfig(source.value, account.value).auth_mechanism(), number);
+  }
+  EXPECT_EQ(found.size(), smtp::kSaslMechanisms.size());
 }
 
 TEST_F(AccountTest, EffectiveSettingsOfARelayHideItsUsername) {

@@ -51,7 +51,8 @@ TEST_F(ResolveCredentialsTest, UsernameAndPasswordPass) {
   EXPECT_EQ(resolved.settings.credentials->password.Reveal(), "hunter2");
   EXPECT_FALSE(resolved.settings.credentials->username_is_secret);
   EXPECT_THAT(resolved.settings.mechanisms,
-              ElementsAre(SaslMechanism::kPlain, SaslMechanism::kLogin));
+              ElementsAre(SaslMechanism::kScramSha256Plus, SaslMechanism::kScramSha256,
+                          SaslMechanism::kPlain, SaslMechanism::kLogin));
 }
 
 TEST_F(ResolveCredentialsTest, NoneAreNeededWhereTheServerMayDoWithout) {
@@ -113,6 +114,47 @@ TEST_F(ResolveCredentialsTest, TokenChoosesXOAuth2) {
   config_.oauth2_token = base::Secret("token");
   ASSERT_TRUE(Run().ok());
   EXPECT_THAT(Run().settings.mechanisms, ElementsAre(SaslMechanism::kXOAuth2));
+}
+
+TEST_F(ResolveCredentialsTest, ANamedMechanismIsTheOnlyOne) {
+  Give("mailgun", "me@example.com", "hunter2");
+  for (const SaslMechanism mechanism :
+       {SaslMechanism::kScramSha256Plus, SaslMechanism::kScramSha256, SaslMechanism::kPlain,
+        SaslMechanism::kLogin, SaslMechanism::kCramMd5}) {
+    config_.auth_mechanism = mechanism;
+    ASSERT_TRUE(Run().ok()) << smtp::MechanismName(mechanism);
+    EXPECT_THAT(Run().settings.mechanisms, ElementsAre(mechanism));
+  }
+}
+
+TEST_F(ResolveCredentialsTest, ANamedMechanismThatDoesNotTakeWhatIsGivenContradicts) {
+  Give("gmail", "me@example.com", "hunter2");
+  for (const SaslMechanism mechanism : {SaslMechanism::kOAuthBearer, SaslMechanism::kXOAuth2}) {
+    config_.auth_mechanism = mechanism;
+    EXPECT_EQ(Error("auth_mechanism").reason, "SETTINGS_CONTRADICT");
+    EXPECT_THAT(Error("auth_mechanism").message, HasSubstr("takes an OAuth token"));
+  }
+  Give("gmail", "me@example.com", "");
+  config_.oauth2_token = base::Secret("token");
+  config_.auth_mechanism = SaslMechanism::kPlain;
+  EXPECT_THAT(Error("auth_mechanism").message, HasSubstr("PLAIN takes a password"));
+}
+
+TEST_F(ResolveCredentialsTest, AMechanismBoundToTlsContradictsTlsOff) {
+  Give("custom", "me", "hunter2");
+  config_.tls = TlsChoice::kOff;
+  config_.allow_plaintext_auth = true;
+  config_.auth_mechanism = SaslMechanism::kScramSha256Plus;
+  EXPECT_EQ(Error("auth_mechanism").reason, "SETTINGS_CONTRADICT");
+  config_.auth_mechanism = SaslMechanism::kScramSha256;
+  EXPECT_TRUE(Run().ok());
+}
+
+TEST_F(ResolveCredentialsTest, CramMd5IsAWarning) {
+  Give("custom", "me", "hunter2");
+  config_.auth_mechanism = SaslMechanism::kCramMd5;
+  EXPECT_TRUE(Run().ok());
+  EXPECT_THAT(Warning("auth_mechanism").message, HasSubstr("weak"));
 }
 
 TEST_F(ResolveCredentialsTest, TokenForAProviderWithoutOAuthContradicts) {

@@ -48,6 +48,7 @@ TEST_F(RequestTest, FlagsFillSettingsAndEmail) {
   options_.smtp.username = "ann@example.com";
   options_.smtp.domain = "example.com";
   options_.smtp.ca_file = folder_.Write("ca.pem", "PEM");
+  options_.smtp.auth_mechanism = "scram-sha-256";
   options_.smtp.allow_plaintext_auth = true;
   options_.email.from = "Ann <ann@example.com>";
   options_.email.to = {"bob@example.com", "Eve <eve@example.com>"};
@@ -64,6 +65,7 @@ TEST_F(RequestTest, FlagsFillSettingsAndEmail) {
   EXPECT_EQ(smtp.port(), 587u);
   EXPECT_EQ(smtp.tls(), v1::TLS_MODE_STARTTLS);
   EXPECT_EQ(smtp.ca_pem(), "PEM");
+  EXPECT_EQ(smtp.auth_mechanism(), v1::AUTH_MECHANISM_SCRAM_SHA_256);
   EXPECT_TRUE(smtp.allow_plaintext_auth());
   EXPECT_FALSE(smtp.insecure_skip_verify());
   EXPECT_EQ(request.email().from().name(), "Ann");

@@ -91,6 +91,24 @@ class TlsStreamTest : public testing::StreamTest {
     return WithStream<Handshake>(body);
   }
 
+  // The name and the bytes of the client's end; the server's end has the same bytes.
+  smtp::ChannelBinding BindingUnder(int version) {
+    const Identity identity = Ca().Issue(Named({"mail.example.net"}));
+    std::string at_server;
+    auto serve = [&](Peer& peer) -> asio::awaitable<void> {
+      peer.SpeakAtMost(version);
+      co_await peer.StartTls(identity);
+      at_server = peer.channel_binding();
+      co_await peer.Write(co_await peer.ReadLine() + "\n");
+    };
+    Serve(serve);
+    const Handshake done = Shake(Trusting(Ca()), "mail.example.net");
+    EXPECT_TRUE(done);
+    if (!done) return {};
+    EXPECT_EQ(done->binding.data, at_server);
+    return done->binding;
+  }
+
   // Refused as Cause::kCertificate, for good, and the server got no application data.
   std::string CertificateFault(const Identity& identity, const std::string& name,
                                const smtp::TlsSettings& settings = Trusting(Ca())) {
@@ -122,6 +140,16 @@ class TlsStreamTest : public testing::StreamTest {
   std::string bytes_after_failure_;
   std::string server_name_ = "(no handshake)";
 };
+
+TEST_F(TlsStreamTest, BothEndsHaveTheSameChannelBindingWhichNoOtherConnectionHas) {
+  const smtp::ChannelBinding newest = BindingUnder(TLS1_3_VERSION);
+  EXPECT_EQ(newest.type, "tls-exporter");
+  EXPECT_EQ(newest.data.size(), 32u);
+  EXPECT_NE(BindingUnder(TLS1_3_VERSION).data, newest.data);
+  const smtp::ChannelBinding older = BindingUnder(TLS1_2_VERSION);
+  EXPECT_EQ(older.type, "tls-unique");
+  EXPECT_EQ(older.data.size(), 12u);
+}
 
 TEST_F(TlsStreamTest, HandshakeTellsWhatWasAgreed) {
   ServeEcho(Ca().Issue(Named({"smtp.example.com"})));

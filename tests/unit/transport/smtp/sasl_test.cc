@@ -97,13 +97,83 @@ TEST(Sasl, AnInitialResponseThatDoesNotFitWaitsForTheChallenge) {
             EncodeBase64(XOAuth2Message(credentials).Reveal()).Reveal());
 }
 
-TEST(Sasl, ATokenFitsXOAuth2OnlyAndAPasswordTheOthersInTheirOrder) {
+TEST(Sasl, ATokenFitsTheMechanismsOfOAuthAndAPasswordTheOthersInTheirOrder) {
   const std::vector<SaslMechanism> preferred = {SaslMechanism::kLogin, SaslMechanism::kXOAuth2,
-                                                SaslMechanism::kPlain};
-  EXPECT_THAT(FittingMechanisms(WithToken("a", "t"), {SaslMechanism::kPlain}),
-              ElementsAre(SaslMechanism::kXOAuth2));
+                                                SaslMechanism::kPlain, SaslMechanism::kOAuthBearer};
+  EXPECT_THAT(FittingMechanisms(WithToken("a", "t"), preferred),
+              ElementsAre(SaslMechanism::kXOAuth2, SaslMechanism::kOAuthBearer));
   EXPECT_THAT(FittingMechanisms(WithPassword("a", "p"), preferred),
               ElementsAre(SaslMechanism::kLogin, SaslMechanism::kPlain));
+}
+
+TEST(Sasl, CramMd5IsThatOfRfc2195) {
+  const Credentials tim = WithPassword("tim", "tanstaaftanstaaf");
+  SaslExchange exchange(SaslMechanism::kCramMd5, tim);
+  EXPECT_EQ(exchange.Command().Reveal(), "AUTH CRAM-MD5\r\n");
+  EXPECT_EQ(exchange.Answer(Encode("<1896.697170952@postoffice.reston.mci.net>"))->Reveal(),
+            Encode("tim b913a602c7eda7a495b4e6e7334d3890"));
+  EXPECT_FALSE(exchange.Answer(Encode("<another>")));
+}
+
+TEST(Sasl, CramMd5AnswersNoEmptyChallenge) {
+  const Credentials tim = WithPassword("tim", "tanstaaftanstaaf");
+  for (const std::string_view challenge : {"", "no base64"}) {
+    SaslExchange exchange(SaslMechanism::kCramMd5, tim);
+    EXPECT_FALSE(exchange.Answer(challenge)) << challenge;
+  }
+}
+
+TEST(Sasl, OAuthBearerCarriesUserAndTokenAsRfc7628Says) {
+  const Credentials credentials = WithToken("a,=@example.org", "vF9dft4q==");
+  EXPECT_EQ(OAuthBearerMessage(credentials).Reveal(),
+            "n,a=a=2C=3D@example.org,\x01"
+            "auth=Bearer vF9dft4q==\x01\x01");
+}
+
+TEST(Sasl, OAuthBearerAnswersTheErrorWithOneByteAndKeepsItsStatus) {
+  const Credentials credentials = WithToken("a@example.org", "ya29");
+  SaslExchange exchange(SaslMechanism::kOAuthBearer, credentials);
+  const auto answer = exchange.Answer(Encode(R"({"status":"invalid_token","scope":"mail"})"));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->Reveal(), "AQ==");
+  EXPECT_EQ(exchange.failure(), "the token was refused, status invalid_token");
+  EXPECT_FALSE(exchange.Answer(Encode(R"({"status":"invalid_token"})"))) << "no end otherwise";
+}
+
+// The client's first message, as the server reads it.
+std::string FirstScram(SaslMechanism mechanism, const ChannelBinding& channel, bool plus_offered) {
+  const Credentials credentials = WithPassword("alice", "wonder");
+  const SaslExchange exchange(mechanism, credentials, channel, plus_offered);
+  const base::Secret line = exchange.Command();
+  const std::string command = "AUTH " + std::string(MechanismName(mechanism)) + " ";
+  EXPECT_TRUE(line.Reveal().starts_with(command));
+  const std::string_view initial = line.Reveal().substr(command.size());
+  return DecodeBase64(initial.substr(0, initial.size() - 2)).value_or("");
+}
+
+TEST(Sasl, ScramSaysWhetherItCouldHaveBeenBound) {
+  const ChannelBinding channel = {"tls-exporter", "data"}, none;
+  using enum SaslMechanism;
+  EXPECT_TRUE(FirstScram(kScramSha256, none, false).starts_with("n,,n=alice,r="));
+  EXPECT_TRUE(FirstScram(kScramSha256, channel, true).starts_with("n,,n=alice,r="));
+  EXPECT_TRUE(FirstScram(kScramSha256, channel, false).starts_with("y,,n=alice,r="));
+  EXPECT_TRUE(
+      FirstScram(kScramSha256Plus, channel, true).starts_with("p=tls-exporter,,n=alice,r="));
+}
+
+TEST(Sasl, ScramHasANewNonceInEachExchange) {
+  const ChannelBinding none;
+  EXPECT_NE(FirstScram(SaslMechanism::kScramSha256, none, false),
+            FirstScram(SaslMechanism::kScramSha256, none, false));
+}
+
+TEST(Sasl, OnlyScramHasTheServerProveItself) {
+  const Credentials credentials = WithPassword("alice", "wonder");
+  EXPECT_TRUE(SaslExchange(SaslMechanism::kPlain, credentials).ServerProved());
+  SaslExchange scram(SaslMechanism::kScramSha256, credentials);
+  EXPECT_FALSE(scram.ServerProved());
+  EXPECT_FALSE(scram.Answer(Encode("r=other,s=c2FsdA==,i=4096")));
+  EXPECT_EQ(scram.failure(), "the server answers another exchange than this one");
 }
 
 TEST(Sasl, CredentialsWithControlBytesAreRefused) {

@@ -1,0 +1,242 @@
+#!/usr/bin/python3
+"""Every way to log in: with Dovecot's SASL server behind Postfix, and with a server of Python's own
+for what Dovecot does not have."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import ssl
+import unittest
+
+import runner
+import scripted
+import servers
+import support
+
+LOGIN = "ada@example.org"
+EMAIL = {"from": {"email": LOGIN}, "to": [{"email": "bob@receiver.example"}],
+         "subject": "Logged in", "text": "Hello"}
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+class LoginTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.authority = support.Authority(support.temporary_folder())
+        cls.password = support.watch.secret("password")
+        cls.server = support.Sendstepd()
+        cls.addClassCleanup(cls.server.stop)
+
+    def settings(self, port, mechanism=None, **other):
+        settings = {"host": "127.0.0.1", "port": port, "tls": "TLS_MODE_STARTTLS",
+                    "username": LOGIN, "domain": "client.example.org",
+                    "caPem": self.authority.pem, **other}
+        if "oauth2Token" not in settings:
+            settings.setdefault("password", {"value": self.password})
+        if mechanism:
+            settings["authMechanism"] = "AUTH_MECHANISM_" + mechanism.replace("-", "_")
+        return {"smtp": settings}
+
+    def scripted(self, session, *mechanisms):
+        """Python knows tls-unique only, which ends with TLS 1.2."""
+        server = scripted.ScriptedSmtp(
+            self.authority, tls="starttls", session=session, newest_tls=ssl.TLSVersion.TLSv1_2,
+            offers=["PIPELINING", "ENHANCEDSTATUSCODES", "AUTH " + " ".join(mechanisms)])
+        server.password = self.password
+        self.addCleanup(server.stop)
+        return server
+
+    def try_out(self, config):
+        answer = self.server.call("TestSend", {"config": config, "email": EMAIL})
+        self.assertTrue(answer.ok, f"{answer.code}: {answer.text}")
+        return answer.message
+
+    def assert_accepted(self, message, mechanism):
+        self.assertTrue(message.get("accepted"), message.get("verdict"))
+        spoken = [line for line in message["transcript"] if "AUTH " in line and "250" not in line]
+        self.assertEqual(1, len(spoken), spoken)
+        self.assertIn(f"AUTH {mechanism}", spoken[0])
+
+    def assert_refused(self, message, reason, words=""):
+        self.assertFalse(message.get("accepted"))
+        failure = message["failure"]
+        self.assertEqual(reason, failure["reason"])
+        self.assertIn(words, json.dumps(failure))
+        return failure
+
+
+class ThroughDovecot(LoginTest):
+    """Its SASL server is asked by Postfix."""
+
+    MECHANISMS = ("SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5")
+
+    @classmethod
+    def setUpClass(cls):
+        if why := servers.why_not_postfix():
+            raise unittest.SkipTest(why)
+        super().setUpClass()
+        cls.postfix = servers.Postfix(cls.authority, {LOGIN: cls.password},
+                                      mechanisms="plain login cram-md5 scram-sha-256")
+        cls.addClassCleanup(cls.postfix.stop)
+        cls.port = cls.postfix.ports["submission"]
+
+    def test_each_mechanism_logs_in(self):
+        for mechanism in self.MECHANISMS:
+            with self.subTest(mechanism):
+                self.assert_accepted(self.try_out(self.settings(self.port, mechanism)), mechanism)
+
+    def test_each_mechanism_has_a_wrong_password_refused(self):
+        wrong = {"value": support.watch.secret("wrong-password")}
+        for mechanism in self.MECHANISMS:
+            with self.subTest(mechanism):
+                message = self.try_out(self.settings(self.port, mechanism, password=wrong))
+                failure = self.assert_refused(message, "REASON_AUTH_REFUSED")
+                self.assertEqual("FAULT_CONFIG", failure["fault"])
+                self.assertEqual(535, failure["reply"]["code"])
+
+    def test_scram_is_chosen_where_nothing_is_named(self):
+        self.assert_accepted(self.try_out(self.settings(self.port)), "SCRAM-SHA-256")
+
+    def test_a_mechanism_that_is_not_offered_is_named(self):
+        message = self.try_out(self.settings(self.port, "SCRAM-SHA-256-PLUS"))
+        self.assert_refused(message, "REASON_AUTH_NOT_OFFERED", "SCRAM-SHA-256-PLUS")
+
+
+class ScramSession(scripted.Session):
+    """SCRAM as a server (RFC 5802), bound by tls-unique where the client asks for it."""
+
+    ITERATIONS = 4096
+
+    def _ask(self, words):
+        self._say("334 " + base64.b64encode(words.encode()).decode())
+        return base64.b64decode(self._line() or "").decode(errors="replace")
+
+    def _binding(self):
+        return self._connection.get_channel_binding("tls-unique")
+
+    def _final(self, signature):
+        return "v=" + base64.b64encode(signature).decode()
+
+    def _on_auth(self, line):
+        first = base64.b64decode(line.split(" ")[2]).decode()
+        flag, _, bare = first.split(",", 2)
+        header = f"{flag},,".encode()
+        if flag.startswith("p="):
+            assert flag == "p=tls-unique", flag
+            header += self._binding()
+        nonce = bare.split("r=")[1] + base64.b64encode(os.urandom(9)).decode()
+        salt = os.urandom(16)
+        server_first = f"r={nonce},s={base64.b64encode(salt).decode()},i={self.ITERATIONS}"
+        answer = self._ask(server_first)
+        if not answer.startswith("c="):
+            return self._say("501 5.7.0 Cancelled")
+        without_proof, proof = answer.rsplit(",p=", 1)
+        salted = hashlib.pbkdf2_hmac("sha256", self._server.password.encode(), salt,
+                                     self.ITERATIONS)
+        exchange = ",".join((bare, server_first, without_proof)).encode()
+        client_key = hmac.digest(salted, b"Client Key", "sha256")
+        signature = hmac.digest(hashlib.sha256(client_key).digest(), exchange, "sha256")
+        expected = bytes(a ^ b for a, b in zip(client_key, signature))
+        same_channel = without_proof == f"c={base64.b64encode(header).decode()},r={nonce}"
+        if base64.b64decode(proof) != expected or not same_channel:
+            return self._say("535 5.7.8 Authentication failed")
+        server_key = hmac.digest(salted, b"Server Key", "sha256")
+        self._ask(self._final(hmac.digest(server_key, exchange, "sha256")))
+        return self._say("235 2.7.0 Accepted")
+
+
+class InBetween(ScramSession):
+    """Passes the exchange on over a TLS connection of its own."""
+
+    def _binding(self):
+        return b"of another connection"
+
+
+class Impostor(ScramSession):
+    """Lets everyone in and knows no password."""
+
+    def _on_auth(self, line):
+        return self._say("235 2.7.0 Accepted")
+
+
+class Guesser(ScramSession):
+    def _final(self, signature):
+        return super()._final(os.urandom(32))
+
+
+class Hasty(ScramSession):
+    ITERATIONS = 1
+
+
+class ThroughAScriptedServer(LoginTest):
+    def scram(self, session, mechanism, offered):
+        server = self.scripted(session, *offered)
+        return self.try_out(self.settings(server.port, mechanism))
+
+    def test_scram_plus_is_bound_to_the_connection(self):
+        both = ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "PLAIN")
+        self.assert_accepted(self.scram(ScramSession, None, both), "SCRAM-SHA-256-PLUS")
+
+    def test_scram_plus_is_not_passed_on_by_someone_in_between(self):
+        message = self.scram(InBetween, None, ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"))
+        self.assert_refused(message, "REASON_AUTH_REFUSED")
+
+    def test_a_server_that_proves_nothing_is_not_trusted(self):
+        for session in (Impostor, Guesser):
+            with self.subTest(session.__name__):
+                message = self.scram(session, None, ("SCRAM-SHA-256",))
+                self.assert_refused(message, "REASON_PROTOCOL_ERROR", "does not prove")
+
+    def test_a_server_that_asks_for_a_cheap_proof_gets_none(self):
+        message = self.scram(Hasty, None, ("SCRAM-SHA-256",))
+        self.assert_refused(message, "REASON_PROTOCOL_ERROR", "asks for 1 iterations")
+
+
+class OAuthSession(scripted.Session):
+    def _on_auth(self, line):
+        mechanism, initial = line.split(" ")[1:]
+        words = base64.b64decode(initial).decode()
+        self._server.said = words
+        if self._server.token in words:
+            return self._say("235 2.7.0 Accepted")
+        self._say("334 " + encoded('{"status":"invalid_token","schemes":"bearer"}'))
+        self._server.said = self._line()
+        return self._say("535 5.7.8 Token refused")
+
+
+class WithAToken(LoginTest):
+    def oauth(self, offered, token=None, mechanism=None):
+        server = self.scripted(OAuthSession, *offered)
+        server.token = support.watch.secret("token")
+        config = self.settings(server.port, mechanism,
+                               oauth2Token={"value": token or server.token})
+        return server, self.try_out(config)
+
+    def test_oauthbearer_is_chosen_before_xoauth2(self):
+        server, message = self.oauth(("XOAUTH2", "OAUTHBEARER", "PLAIN"))
+        self.assert_accepted(message, "OAUTHBEARER")
+        self.assertEqual(f"n,a={LOGIN},\x01auth=Bearer {server.token}\x01\x01", server.said)
+
+    def test_a_refused_token_ends_the_exchange_as_each_mechanism_has_it(self):
+        for mechanism, end in (("OAUTHBEARER", "AQ=="), ("XOAUTH2", "")):
+            with self.subTest(mechanism):
+                expired = support.watch.secret("expired-token")
+                server, message = self.oauth((mechanism,), expired, mechanism)
+                self.assertEqual(end, server.said)
+                failure = self.assert_refused(message, "REASON_AUTH_REFUSED")
+                self.assertIn("token", failure["message"] + failure["whatToDo"])
+
+    def test_a_mechanism_that_does_not_take_what_is_given_is_named(self):
+        config = self.settings(1, "PLAIN", oauth2Token={"value": support.watch.secret("token")})
+        answer = self.server.execute({"config": config, "email": EMAIL})
+        self.assertEqual("INVALID_ARGUMENT", answer.code)
+        self.assertIn("auth_mechanism", answer.text)
+
+
+if __name__ == "__main__":
+    runner.main(support.test_no_secret_was_shown)

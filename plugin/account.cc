@@ -276,11 +276,15 @@ Checked<mime::Mailbox> ChooseSender(const v1::Email& email, const AccountSource&
   if (!SenderAllowed(source, *address)) result.findings.push_back(NotAllowed(text.field, source));
   result.value.address = *address;
   result.value.name = text.name;
-  if (email.envelope_sender().empty()) return result;
-  const auto envelope_sender = base::ParseAddress(email.envelope_sender());
-  // A malformed one is reported where the email is mapped.
-  if (envelope_sender && !SenderAllowed(source, *envelope_sender)) {
-    result.findings.push_back(NotAllowed("email.envelope_sender", source));
+  const std::pair<const std::string&, const char*> others[] = {
+      {email.envelope_sender(), "email.envelope_sender"},
+      {email.sender().email(), "email.sender.email"}};
+  for (const auto& [given, field] : others) {
+    // None, or one that is malformed and is reported where the email is mapped.
+    const auto other = base::ParseAddress(given);
+    if (other && !SenderAllowed(source, *other)) {
+      result.findings.push_back(NotAllowed(field, source));
+    }
   }
   return result;
 }

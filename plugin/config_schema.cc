@@ -46,6 +46,9 @@ constexpr std::pair<std::string_view, std::string_view> kTitles[] = {
     {"Email.text", "Email text"},
     {"Email.reply_to", "Reply-To"},
     {"Email.in_reply_to", "In-Reply-To"},
+    {"Unsubscribe.url", "Unsubscribe page"},
+    {"Unsubscribe.email", "Unsubscribe mailbox"},
+    {"Unsubscribe.one_click", "Unsubscribe by one click"},
     {"TLS_MODE_STARTTLS", "STARTTLS"},
     {"TLS_MODE_IMPLICIT", "Implicit TLS"},
     {"AUTH_MECHANISM_SCRAM_SHA_256_PLUS", "SCRAM-SHA-256-PLUS"},
@@ -71,6 +74,9 @@ constexpr std::pair<std::string_view, std::string_view> kGroups[] = {
     {"Email.in_reply_to", kAdvanced},
     {"Email.references", kAdvanced},
     {"Email.envelope_sender", kAdvanced},
+    {"Email.sender", kAdvanced},
+    {"Email.unsubscribe", kAdvanced},
+    {"Email.priority", kAdvanced},
 };
 
 // References to secrets of the server: legal in the operator's files, refused in a step.

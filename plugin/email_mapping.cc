@@ -194,13 +194,63 @@ void MapHeaders(const v1::Email& email, mime::Message& out, Findings& findings) 
       findings.Wrong(
           name_field, "HEADER_REFUSED",
           "A header's name is printable ASCII without blank and \":\", at most 76 characters.");
-    } else if (mime::IsReservedHeader(in.name())) {
+    } else if (mime::IsReservedHeader(in.name()) || mime::SetsHeader(out, in.name())) {
       findings.Wrong(name_field, "HEADER_REFUSED",
                      "sendstep or the transport sets this header itself.",
                      "Use the field of the email that it stands for.");
     }
     findings.CheckLine(Indexed("headers", i, "value"), in.value());
     out.headers.push_back({in.name(), in.value()});
+  }
+}
+
+void MapSender(const v1::Email& email, mime::Message& out, Findings& findings) {
+  if (!email.has_sender()) return;
+  out.sender = MapMailbox(email.sender(), "email.sender", findings);
+}
+
+void MapUnsubscribe(const v1::Email& email, mime::Message& out, Findings& findings) {
+  if (!email.has_unsubscribe()) return;
+  const v1::Unsubscribe& in = email.unsubscribe();
+  const std::string field = "email.unsubscribe";
+  if (in.url().empty() && in.email().empty()) {
+    findings.Wrong(field, "FIELD_REQUIRED", "Neither url nor email is set.");
+    return;
+  }
+  mime::Unsubscribe unsubscribe{in.url(), {}, in.one_click()};
+  if (!in.url().empty() && findings.CheckRaw(field + ".url", in.url()) &&
+      !mime::IsUnsubscribeUrl(in.url())) {
+    findings.Wrong(field + ".url", "FIELD_INVALID",
+                   "Not an https URL of at most 900 bytes without blanks, commas and brackets.",
+                   "Mail programs take https only; write other characters as their %XX.");
+  }
+  if (in.one_click() && in.url().empty()) {
+    findings.Wrong(field + ".one_click", "SETTINGS_CONTRADICT", "One click wants a url.",
+                   "Set unsubscribe.url to the page that takes the POST.");
+  }
+  if (!in.email().empty()) {
+    v1::Address wrapped;
+    wrapped.set_email(in.email());
+    Findings found;
+    if (const auto mailbox = MapMailbox(wrapped, field, found)) {
+      unsubscribe.mailbox = mailbox->address;
+    }
+    for (Finding& finding : found.list) {
+      finding.field = field + ".email";
+      findings.list.push_back(std::move(finding));
+    }
+  }
+  out.unsubscribe = std::move(unsubscribe);
+}
+
+mime::Priority MapPriority(v1::Priority priority) {
+  switch (priority) {
+    case v1::PRIORITY_HIGH:
+      return mime::Priority::kHigh;
+    case v1::PRIORITY_LOW:
+      return mime::Priority::kLow;
+    default:
+      return mime::Priority::kNormal;
   }
 }
 
@@ -276,6 +326,9 @@ Checked<mime::Message> MapContent(v1::Email& email) {
   out.html = std::move(*email.mutable_html());
   out.text = std::move(*email.mutable_text());
   MapReplyTo(email, out, findings);
+  MapSender(email, out, findings);
+  MapUnsubscribe(email, out, findings);
+  out.priority = MapPriority(email.priority());
   MapAttachments(email, out, findings);
   MapHeaders(email, out, findings);
   MapThread(email, out, findings);

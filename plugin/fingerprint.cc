@@ -1,6 +1,7 @@
 #include "plugin/fingerprint.h"
 
 #include <deque>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,17 @@ class Parts {
     Add(name);
     Add(value);
   }
+  void Add(const mime::Unsubscribe& unsubscribe) {
+    const auto& [url, mailbox, one_click] = unsubscribe;
+    Add(url);
+    Add(mailbox);
+    AddOwn(one_click ? "1" : "0");
+  }
+  template <class T>
+  void Add(const std::optional<T>& one) {
+    AddOwn(one ? "1" : "0");
+    if (one) Add(*one);
+  }
   template <class T>
   void Add(const std::vector<T>& list) {
     AddOwn(std::to_string(list.size()));
@@ -46,8 +58,8 @@ class Parts {
 
 std::string Fingerprint(const KeyedDigest& digest, const SendCommand& command) {
   // Every member by name: one that is added later does not compile until it has a place here.
-  const auto& [from, to, cc, reply_to, subject, text, html, attachments, headers, in_reply_to,
-               references] = command.message;
+  const auto& [from, header_sender, to, cc, reply_to, subject, text, html, attachments, headers,
+               in_reply_to, references, unsubscribe, priority] = command.message;
   const auto& [sender, recipients] = command.envelope;
   Parts parts;
   parts.Add(from);
@@ -58,6 +70,9 @@ std::string Fingerprint(const KeyedDigest& digest, const SendCommand& command) {
   parts.Add(attachments);
   parts.Add(headers);
   parts.Add(references);
+  parts.Add(header_sender);
+  parts.Add(unsubscribe);
+  parts.AddOwn(std::to_string(static_cast<int>(priority)));
   parts.AddOwn(sender ? sender->Spec() : "");
   parts.Add(recipients);
   return digest("fingerprint", parts.parts());

@@ -39,6 +39,11 @@ absl::Status ApplyAddresses(const EmailFlags& flags, v1::Email& email) {
     if (!from.ok()) return from.status();
     *email.mutable_from() = *std::move(from);
   }
+  if (flags.sender) {
+    absl::StatusOr<v1::Address> sender = ReadMailbox("--sender", *flags.sender);
+    if (!sender.ok()) return sender.status();
+    *email.mutable_sender() = *std::move(sender);
+  }
   absl::Status status = ReplaceMailboxes("--to", flags.to, *email.mutable_to());
   if (status.ok()) status = ReplaceMailboxes("--cc", flags.cc, *email.mutable_cc());
   if (status.ok()) status = ReplaceMailboxes("--bcc", flags.bcc, *email.mutable_bcc());
@@ -123,6 +128,12 @@ absl::Status ApplyEmailFlags(const EmailFlags& flags, Environment& environment, 
   if (flags.subject) email.set_subject(*flags.subject);
   if (flags.envelope_sender) email.set_envelope_sender(*flags.envelope_sender);
   if (flags.in_reply_to) email.set_in_reply_to(*flags.in_reply_to);
+  if (flags.unsubscribe_url) email.mutable_unsubscribe()->set_url(*flags.unsubscribe_url);
+  if (flags.unsubscribe_email) email.mutable_unsubscribe()->set_email(*flags.unsubscribe_email);
+  if (flags.one_click) email.mutable_unsubscribe()->set_one_click(true);
+  if (flags.priority) {
+    email.set_priority(*flags.priority == "high" ? v1::PRIORITY_HIGH : v1::PRIORITY_LOW);
+  }
   status =
       ApplyBody(flags.text, flags.text_file, "--text-file", environment, *email.mutable_text());
   if (!status.ok()) return status;

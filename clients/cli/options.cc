@@ -94,6 +94,12 @@ void AddEmailFlags(CLI::App& app, EmailFlags& email) {
   AddList(app, "--header", email.header, "Further header field", group, "'Name: value'");
   add("--envelope-sender", email.envelope_sender, "ADDRESS", "Where bounces go");
   add("--in-reply-to", email.in_reply_to, "ID", "Message-ID this email answers");
+  add("--sender", email.sender, "ADDRESS", "Who sends for the author");
+  add("--unsubscribe-url", email.unsubscribe_url, "URL", "Page where a reader leaves the list");
+  add("--unsubscribe-email", email.unsubscribe_email, "ADDRESS", "Mailbox that does the same");
+  app.add_flag("--one-click", email.one_click, "A POST to --unsubscribe-url suffices (RFC 8058)")
+      ->group(group);
+  add("--priority", email.priority, "WORD", "high or low")->check(CLI::IsMember({"high", "low"}));
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ struct SecretFlags {
 // What to send.
 struct EmailFlags {
   std::optional<std::string> from, subject, text, text_file, html, html_file, envelope_sender,
-      in_reply_to;
+      in_reply_to, sender, unsubscribe_url, unsubscribe_email, priority;
+  bool one_click = false;
   std::vector<std::string> to, cc, bcc, reply_to;         // replace the step file's
   std::vector<std::string> attach, inline_files, header;  // come after the step file's
 };

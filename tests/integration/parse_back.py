@@ -19,6 +19,7 @@ import pathlib
 import re
 import sys
 import unicodedata
+import urllib.parse
 
 STRICT = email.policy.default.clone(raise_on_defect=True, max_line_length=998)
 OCTET_STREAM = "application/octet-stream"
@@ -64,6 +65,10 @@ def _compare_header(expected, message):
         "subject": str(message["Subject"] or ""),
         "inReplyTo": _ids(message["In-Reply-To"]),
         "references": _ids(message["References"]),
+        "sender": _mailboxes(message, "Sender"),
+        "unsubscribe": re.findall(r"<(.*?)>", message["List-Unsubscribe"] or ""),
+        "oneClick": message["List-Unsubscribe-Post"],
+        "priority": (message["Importance"], message["X-Priority"]),
     }
     wanted = {
         "from": _wanted_mailboxes([expected["from"]]) if "from" in expected else actual["from"],
@@ -73,7 +78,11 @@ def _compare_header(expected, message):
         "subject": expected.get("subject", "").replace("\t", " "),
         "inReplyTo": [_bracketed(expected["inReplyTo"])] if expected.get("inReplyTo") else [],
         "references": [_bracketed(id) for id in expected.get("references", [])],
+        "sender": _wanted_mailboxes([expected["sender"]] if "sender" in expected else []),
+        **_wanted_extras(expected),
     }
+    if any(header["name"] == "List-Unsubscribe" for header in expected.get("headers", [])):
+        del wanted["unsubscribe"]  # compared as it is
     differences = [
         f"{name}: expected {wanted[name]!r}, got {actual[name]!r}"
         for name in wanted
@@ -87,6 +96,19 @@ def _compare_header(expected, message):
     if message["Date"] is not None and message["Date"].datetime is None:
         differences.append(f"Date: {message['Date']!r} is none")
     return differences + _compare_custom_headers(expected, message)
+
+
+def _wanted_extras(expected):
+    unsubscribe = expected.get("unsubscribe", {})
+    ways = [unsubscribe["url"]] if "url" in unsubscribe else []
+    if "email" in unsubscribe:
+        ways.append("mailto:" + urllib.parse.quote(unsubscribe["email"], safe="@+"))
+    return {
+        "unsubscribe": ways,
+        "oneClick": "List-Unsubscribe=One-Click" if unsubscribe.get("oneClick") else None,
+        "priority": {"PRIORITY_HIGH": ("high", "1"), "PRIORITY_LOW": ("low", "5")}.get(
+            expected.get("priority"), (None, None)),
+    }
 
 
 def _compare_custom_headers(expected, message):

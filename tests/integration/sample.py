@@ -81,6 +81,10 @@ def email():
         ],
         "headers": [{"name": "X-Workflow", "value": "Rechnungsversand täglich"}],
         "inReplyTo": "<first@receiver.example>",
+        "sender": {"email": "ada+assistant@example.org", "name": "Für Ada"},
+        "unsubscribe": {"url": "https://example.org/leave?who=%C3%BC&list=1",
+                        "email": "leave+list@example.org", "oneClick": True},
+        "priority": "PRIORITY_HIGH",
         "references": ["<zero@receiver.example>", "<first@receiver.example>"],
     }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdio>
 #include <utility>
 
@@ -43,9 +44,49 @@ void WriteMessageIds(std::string_view name, const std::vector<std::string>& ids,
   for (const std::string& id : ids) header.Word(id);
 }
 
+// As the path of a mailto URL (RFC 6068 2).
+std::string MailtoPath(const base::Address& address) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  constexpr std::string_view kPlain = "-._~!$'*+@";
+  std::string path;
+  for (const char c : address.Spec()) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || kPlain.find(c) != kPlain.npos) {
+      path += c;
+    } else {
+      path += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return path;
+}
+
+void WriteUnsubscribe(const Unsubscribe& unsubscribe, std::string& out) {
+  const bool both = !unsubscribe.url.empty() && unsubscribe.mailbox;
+  {
+    HeaderWriter header("List-Unsubscribe", out);
+    if (!unsubscribe.url.empty()) header.Word("<" + unsubscribe.url + (both ? ">," : ">"));
+    if (unsubscribe.mailbox) header.Word("<mailto:" + MailtoPath(*unsubscribe.mailbox) + ">");
+  }
+  if (unsubscribe.one_click) {
+    HeaderWriter("List-Unsubscribe-Post", out).Word("List-Unsubscribe=One-Click");
+  }
+}
+
+// There is no one standard: programs look at one of these (RFC 4021 2.1.54, and X-Priority).
+void WritePriority(Priority priority, std::string& out) {
+  if (priority == Priority::kNormal) return;
+  const bool high = priority == Priority::kHigh;
+  HeaderWriter("Importance", out).Word(high ? "high" : "low");
+  HeaderWriter("X-Priority", out).Word(high ? "1" : "5");
+}
+
 void WriteHeader(const Message& message, const ComposeOptions& options, std::string& out) {
   HeaderWriter("Date", out).Unstructured(Date(options.date));
   WriteMailboxes("From", {message.from}, out);
+  // RFC 5322 3.6.2: not where it would say the same once more.
+  if (message.sender && !(message.sender->address == message.from.address)) {
+    WriteMailboxes("Sender", {*message.sender}, out);
+  }
   WriteMailboxes("To", message.to, out);
   WriteMailboxes("Cc", message.cc, out);
   if (message.to.empty() && message.cc.empty()) {
@@ -57,6 +98,8 @@ void WriteHeader(const Message& message, const ComposeOptions& options, std::str
   WriteMessageIds("Message-ID", {options.message_id}, out);
   if (!message.in_reply_to.empty()) WriteMessageIds("In-Reply-To", {message.in_reply_to}, out);
   WriteMessageIds("References", message.references, out);
+  if (message.unsubscribe) WriteUnsubscribe(*message.unsubscribe, out);
+  WritePriority(message.priority, out);
   for (const Header& header : message.headers) {
     HeaderWriter(header.name, out).Unstructured(header.value);
   }
@@ -95,7 +138,7 @@ bool NeedsSmtpUtf8(const Message& message) {
                        [](const Mailbox& mailbox) { return mailbox.address.NeedsSmtpUtf8(); });
   };
   return message.from.address.NeedsSmtpUtf8() || any(message.to) || any(message.cc) ||
-         any(message.reply_to);
+         any(message.reply_to) || (message.sender && message.sender->address.NeedsSmtpUtf8());
 }
 
 base::Error Invalid(std::string detail) {

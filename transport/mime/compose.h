@@ -45,6 +45,13 @@ base::Result<ComposedMessage> Compose(Message&& message, const ComposeOptions& o
 // ...), whatever their case.
 bool IsReservedHeader(std::string_view name);
 
+// True for header names that Compose writes for a field of this message, whatever their case.
+bool SetsHeader(const Message& message, std::string_view name);
+
+// "https://", printable ASCII without brackets and commas, at most 900 bytes: fits
+// List-Unsubscribe.
+bool IsUnsubscribeUrl(std::string_view url);
+
 // field-name of RFC 5322 3.6.8 (printable ASCII but ":"), at most 76 bytes.
 bool IsHeaderName(std::string_view name);
 

@@ -3,6 +3,7 @@
 #ifndef SENDSTEP_TRANSPORT_MIME_MESSAGE_H_
 #define SENDSTEP_TRANSPORT_MIME_MESSAGE_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,18 @@ struct Header {
   std::string value;  // UTF-8
 };
 
+// List-Unsubscribe (RFC 2369 3.2).
+struct Unsubscribe {
+  std::string url;                       // https, ASCII; or empty
+  std::optional<base::Address> mailbox;  // of the url and this, one at least
+  bool one_click = false;                // a POST to the url suffices (RFC 8058)
+};
+
+enum class Priority { kNormal, kHigh, kLow };
+
 struct Message {
   Mailbox from;
+  std::optional<Mailbox> sender;  // who sends for the author
   std::vector<Mailbox> to;
   std::vector<Mailbox> cc;
   // There is no bcc: who is not in a header cannot leak from one.
@@ -41,6 +52,8 @@ struct Message {
   std::vector<Header> headers;
   std::string in_reply_to;              // msg-id with brackets, or empty
   std::vector<std::string> references;  // msg-ids with brackets
+  std::optional<Unsubscribe> unsubscribe;
+  Priority priority = Priority::kNormal;
 };
 
 }  // namespace sendstep::mime

@@ -13,6 +13,7 @@ namespace {
 using Problem = std::optional<std::string>;
 
 constexpr size_t kMaxHeaderName = 76;
+constexpr size_t kMaxUrl = 900;
 constexpr size_t kMaxMessageId = 996;  // with a blank in front, one line
 
 constexpr std::array<std::string_view, 20> kReserved = {"apparently-to",
@@ -36,6 +37,14 @@ constexpr std::array<std::string_view, 20> kReserved = {"apparently-to",
                                                         "subject",
                                                         "to"};
 constexpr std::array<std::string_view, 3> kReservedPrefixes = {"arc-", "content-", "resent-"};
+
+std::string Lower(std::string_view name) {
+  std::string lower(name);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
 
 bool IsVisible(char c) { return c > ' ' && c <= '~'; }
 
@@ -89,11 +98,22 @@ Problem CheckAttachments(const std::vector<Attachment>& attachments) {
   return std::nullopt;
 }
 
-Problem CheckHeaders(const std::vector<Header>& headers) {
-  for (const Header& header : headers) {
+Problem CheckHeaders(const Message& message) {
+  for (const Header& header : message.headers) {
     if (!IsHeaderName(header.name)) return "a header has a name that is not allowed";
     if (IsReservedHeader(header.name)) return "the header " + header.name + " is not for callers";
+    if (SetsHeader(message, header.name))
+      return "the header " + header.name + " would be there twice";
     if (auto problem = CheckText("the header " + header.name, header.value)) return problem;
+  }
+  return std::nullopt;
+}
+
+Problem CheckUnsubscribe(const Message& message) {
+  if (!message.unsubscribe) return std::nullopt;
+  const auto& [url, mailbox, one_click] = *message.unsubscribe;
+  if (url.empty() ? !mailbox || one_click : !IsUnsubscribeUrl(url)) {
+    return "List-Unsubscribe has no https URL";
   }
   return std::nullopt;
 }
@@ -115,14 +135,26 @@ bool IsHeaderName(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char c) { return IsVisible(c) && c != ':'; });
 }
 
+bool IsUnsubscribeUrl(std::string_view url) {
+  constexpr std::string_view kHttps = "https://";
+  return url.size() > kHttps.size() && url.size() <= kMaxUrl && url.starts_with(kHttps) &&
+         std::all_of(url.begin(), url.end(),
+                     [](char c) { return IsVisible(c) && c != '<' && c != '>' && c != ','; });
+}
+
 bool IsReservedHeader(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  const std::string lower = Lower(name);
   return std::find(kReserved.begin(), kReserved.end(), lower) != kReserved.end() ||
          std::any_of(kReservedPrefixes.begin(), kReservedPrefixes.end(),
                      [&](std::string_view prefix) { return lower.starts_with(prefix); });
+}
+
+bool SetsHeader(const Message& message, std::string_view name) {
+  const std::string lower = Lower(name);
+  if (lower == "list-unsubscribe" || lower == "list-unsubscribe-post") {
+    return message.unsubscribe.has_value();
+  }
+  return message.priority != Priority::kNormal && (lower == "importance" || lower == "x-priority");
 }
 
 bool IsMessageId(std::string_view id) {
@@ -132,6 +164,9 @@ bool IsMessageId(std::string_view id) {
 
 Problem FindProblem(const Message& message) {
   if (auto problem = CheckMailboxes("From", {message.from})) return problem;
+  if (message.sender) {
+    if (auto problem = CheckMailboxes("Sender", {*message.sender})) return problem;
+  }
   if (auto problem = CheckMailboxes("To", message.to)) return problem;
   if (auto problem = CheckMailboxes("Cc", message.cc)) return problem;
   if (auto problem = CheckMailboxes("Reply-To", message.reply_to)) return problem;
@@ -139,7 +174,8 @@ Problem FindProblem(const Message& message) {
   if (auto problem = CheckBody("the text", message.text)) return problem;
   if (auto problem = CheckBody("the HTML", message.html)) return problem;
   if (auto problem = CheckAttachments(message.attachments)) return problem;
-  if (auto problem = CheckHeaders(message.headers)) return problem;
+  if (auto problem = CheckHeaders(message)) return problem;
+  if (auto problem = CheckUnsubscribe(message)) return problem;
   return CheckThread(message);
 }
 

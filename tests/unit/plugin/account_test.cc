@@ -86,6 +86,11 @@ TEST_F(AccountTest, AnotherSenderNeedsItsDomainAllowed) {
   email.mutable_from()->set_email("no-reply@example.com");
   email.set_envelope_sender("bounce@other.example");
   EXPECT_EQ(Error(ChooseSender(email, source.value)), "SENDER_NOT_ALLOWED");
+  email.clear_envelope_sender();
+  email.mutable_sender()->set_email("assistant@example.com");
+  EXPECT_TRUE(ChooseSender(email, source.value).ok());
+  email.mutable_sender()->set_email("assistant@other.example");
+  EXPECT_EQ(Error(ChooseSender(email, source.value)), "SENDER_NOT_ALLOWED");
 }
 
 TEST_F(AccountTest, ASecretIsReadAtEachUse) {

@@ -51,7 +51,7 @@ TEST_F(ConfigSchemaTest, IsA202012ObjectOfEmailAndConfig) {
 
 TEST_F(ConfigSchemaTest, HoldsTheMessagesOfAStepAndNoOther) {
   EXPECT_THAT(Keys(schema_["$defs"]), ElementsAre("Address", "Attachment", "Config", "Email",
-                                                  "Header", "Secret", "SmtpConfig"));
+                                                  "Header", "Secret", "SmtpConfig", "Unsubscribe"));
 }
 
 TEST_F(ConfigSchemaTest, EveryReferenceIsDefined) {

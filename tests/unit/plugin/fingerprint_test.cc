@@ -70,6 +70,19 @@ TEST(FingerprintTest, EverythingThatReadersSeeTellsEmailsApart) {
       [](SendCommand& c) { c.message.headers[0].value = "2"; },
       [](SendCommand& c) { c.message.in_reply_to = "<i@example.com>"; },
       [](SendCommand& c) { c.message.references = {"<i@example.com>"}; },
+      [](SendCommand& c) { c.message.sender = c.message.from; },
+      [](SendCommand& c) { c.message.unsubscribe.emplace(); },
+      [](SendCommand& c) {
+        c.message.unsubscribe = {"https://example.com", {}, false};
+      },
+      [](SendCommand& c) {
+        c.message.unsubscribe = {"https://example.com", {}, true};
+      },
+      [](SendCommand& c) {
+        c.message.unsubscribe = {"", At("leave@example.com"), false};
+      },
+      [](SendCommand& c) { c.message.priority = mime::Priority::kHigh; },
+      [](SendCommand& c) { c.message.priority = mime::Priority::kLow; },
       [](SendCommand& c) { c.envelope.sender = At("bounces@example.com"); },
       [](SendCommand& c) { c.envelope.sender.reset(); },
       [](SendCommand& c) { c.envelope.recipients.push_back(At("hidden@example.org")); },

@@ -198,6 +198,34 @@ const BadInput kBadInputs[] = {
      "email.references[0] FIELD_INVALID"},
     {"BadEnvelopeSender", [](auto& r) { r.mutable_email()->set_envelope_sender("@"); },
      "email.envelope_sender ADDRESS_INVALID"},
+    {"BadSender", [](auto& r) { r.mutable_email()->mutable_sender()->set_email("@"); },
+     "email.sender.email ADDRESS_INVALID"},
+    {"UnsubscribeWithNothing", [](auto& r) { r.mutable_email()->mutable_unsubscribe(); },
+     "email.unsubscribe FIELD_REQUIRED"},
+    {"UnsubscribeInClear",
+     [](auto& r) { r.mutable_email()->mutable_unsubscribe()->set_url("http://example.com"); },
+     "email.unsubscribe.url FIELD_INVALID"},
+    {"UnsubscribeWithAHeader",
+     [](auto& r) { r.mutable_email()->mutable_unsubscribe()->set_url("https://a\r\nBcc: b@c.d"); },
+     "email.unsubscribe.url CONTROL_CHARACTER"},
+    {"UnsubscribeBeyondAscii",
+     [](auto& r) { r.mutable_email()->mutable_unsubscribe()->set_url("https://\u00E4.example"); },
+     "email.unsubscribe.url FIELD_INVALID"},
+    {"BadUnsubscribeMailbox",
+     [](auto& r) { r.mutable_email()->mutable_unsubscribe()->set_email("nobody"); },
+     "email.unsubscribe.email ADDRESS_INVALID"},
+    {"OneClickWithoutUrl",
+     [](auto& r) {
+       r.mutable_email()->mutable_unsubscribe()->set_email("leave@example.com");
+       r.mutable_email()->mutable_unsubscribe()->set_one_click(true);
+     },
+     "email.unsubscribe.one_click SETTINGS_CONTRADICT"},
+    {"HeaderOfAField",
+     [](auto& r) {
+       r.mutable_email()->set_priority(v1::PRIORITY_HIGH);
+       r.mutable_email()->add_headers()->set_name("x-priority");
+     },
+     "email.headers[0].name HEADER_REFUSED"},
     {"TooManyRecipients",
      [](auto& r) {
        for (size_t i = 0; i < kMaxRecipients; ++i) {

@@ -58,6 +58,11 @@ TEST_F(RequestTest, FlagsFillSettingsAndEmail) {
   options_.email.html_file = folder_.Write("body.html", "<p>ä</p>");
   options_.email.header = {"X-Tag:  a: b"};
   options_.email.envelope_sender = "bounce@example.com";
+  options_.email.sender = "Assistant <assistant@example.com>";
+  options_.email.unsubscribe_url = "https://example.com/leave";
+  options_.email.unsubscribe_email = "leave@example.com";
+  options_.email.one_click = true;
+  options_.email.priority = "low";
   options_.request_id = "run-1";
   const auto request = Build();
   const auto& smtp = request.config().smtp();
@@ -75,6 +80,11 @@ TEST_F(RequestTest, FlagsFillSettingsAndEmail) {
   EXPECT_EQ(request.email().headers(0).name(), "X-Tag");
   EXPECT_EQ(request.email().headers(0).value(), "a: b");
   EXPECT_EQ(request.email().envelope_sender(), "bounce@example.com");
+  EXPECT_EQ(request.email().sender().name(), "Assistant");
+  EXPECT_EQ(request.email().unsubscribe().url(), "https://example.com/leave");
+  EXPECT_EQ(request.email().unsubscribe().email(), "leave@example.com");
+  EXPECT_TRUE(request.email().unsubscribe().one_click());
+  EXPECT_EQ(request.email().priority(), v1::PRIORITY_LOW);
   EXPECT_EQ(request.request_id(), "run-1");
 }
 

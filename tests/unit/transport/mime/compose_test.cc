@@ -273,6 +273,48 @@ TEST(Compose, ThreadIsWrittenAndFolded) {
   for (const std::string& line : Lines(bytes)) EXPECT_LE(line.size(), 78u);
 }
 
+TEST(Compose, SenderIsNamedWhereItIsNotTheAuthor) {
+  Message message = Simple();
+  message.sender = Box("assistant@example.com", "An Assistant");
+  EXPECT_EQ(Field(Bytes(message), "Sender"), "An Assistant <assistant@example.com>");
+  message.sender = message.from;
+  EXPECT_EQ(Field(Bytes(message), "Sender"), "(none)");
+}
+
+TEST(Compose, UnsubscribeIsWrittenAsRfc2369AndRfc8058Say) {
+  Message message = Simple();
+  EXPECT_EQ(Field(Bytes(message), "List-Unsubscribe"), "(none)");
+  message.unsubscribe = {"https://example.com/leave?u=1", {}, false};
+  EXPECT_EQ(Field(Bytes(message), "List-Unsubscribe"), "<https://example.com/leave?u=1>");
+  EXPECT_EQ(Field(Bytes(message), "List-Unsubscribe-Post"), "(none)");
+  message.unsubscribe->one_click = true;
+  EXPECT_EQ(Field(Bytes(message), "List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+  message.unsubscribe->mailbox = Box("leave+a&b%@example.com").address;
+  EXPECT_EQ(Unfolded(Field(Bytes(message), "List-Unsubscribe")),
+            "<https://example.com/leave?u=1>, <mailto:leave+a%26b%25@example.com>");
+  message.unsubscribe->url = "";
+  message.unsubscribe->one_click = false;
+  EXPECT_EQ(Field(Bytes(message), "List-Unsubscribe"), "<mailto:leave+a%26b%25@example.com>");
+}
+
+TEST(Compose, ALongUnsubscribeUrlIsNotBroken) {
+  Message message = Simple();
+  const std::string url = "https://example.com/" + std::string(880, 'u');
+  message.unsubscribe = {url, {}, true};
+  EXPECT_THAT(Field(Bytes(message), "List-Unsubscribe"), HasSubstr("<" + url + ">"));
+}
+
+TEST(Compose, PriorityIsSaidInBothWaysThatProgramsLookAt) {
+  Message message = Simple();
+  EXPECT_EQ(Field(Bytes(message), "Importance"), "(none)");
+  message.priority = Priority::kHigh;
+  EXPECT_EQ(Field(Bytes(message), "Importance"), "high");
+  EXPECT_EQ(Field(Bytes(message), "X-Priority"), "1");
+  message.priority = Priority::kLow;
+  EXPECT_EQ(Field(Bytes(message), "Importance"), "low");
+  EXPECT_EQ(Field(Bytes(message), "X-Priority"), "5");
+}
+
 TEST(Compose, NamesARecipientFieldEvenWhenAllAreBlind) {
   Message message = Simple();
   message.to.clear();
@@ -293,7 +335,8 @@ TEST(Compose, Utf8LocalPartInAnyFieldNeedsSmtpUtf8) {
       [](Message& m) { m.from = Box("jürgen@example.com"); },
       [](Message& m) { m.to.push_back(Box("jürgen@example.com")); },
       [](Message& m) { m.cc.push_back(Box("jürgen@example.com")); },
-      [](Message& m) { m.reply_to.push_back(Box("jürgen@example.com")); }};
+      [](Message& m) { m.reply_to.push_back(Box("jürgen@example.com")); },
+      [](Message& m) { m.sender = Box("jürgen@example.com"); }};
   for (const auto& place : places) {
     Message message = Simple();
     place(message);
@@ -369,6 +412,30 @@ TEST(Compose, RefusesIdsTypesAndHeadersThatBreakTheFormat) {
          m.headers = {{"X-A", "\r"}};
        }},
       {"In-Reply-To is not a message id", [](Message& m) { m.in_reply_to = "a@b"; }},
+      {"Sender has no address", [](Message& m) { m.sender.emplace(); }},
+      {"List-Unsubscribe has no https URL", [](Message& m) { m.unsubscribe.emplace(); }},
+      {"List-Unsubscribe has no https URL",
+       [](Message& m) {
+         m.unsubscribe = {"http://example.com", {}, false};
+       }},
+      {"List-Unsubscribe has no https URL",
+       [](Message& m) {
+         m.unsubscribe = {"https://a/>,<https://b", {}, false};
+       }},
+      {"List-Unsubscribe has no https URL",
+       [](Message& m) {
+         m.unsubscribe = {"", Box("a@b.example").address, true};
+       }},
+      {"the header X-PRIORITY would be there twice",
+       [](Message& m) {
+         m.priority = Priority::kLow;
+         m.headers = {{"X-PRIORITY", "1"}};
+       }},
+      {"the header List-Unsubscribe would be there twice",
+       [](Message& m) {
+         m.unsubscribe = {"https://example.com", {}, false};
+         m.headers = {{"List-Unsubscribe", "<https://other.example>"}};
+       }},
       {"In-Reply-To is not a message id", [](Message& m) { m.in_reply_to = "<a@b> <c@d>"; }},
       {"References has what is not a message id", [](Message& m) { m.references = {"<>"}; }},
       {"References has what is not a message id",

@@ -194,7 +194,7 @@ def _wanted_structure(expected):
     html = bool(expected.get("html"))
     inline, files = _split_attachments(expected)
     bodies = []
-    if expected.get("text") or (not html and not files):
+    if expected.get("text") or _shows_words(expected.get("html")) or (not html and not files):
         bodies.append("text/plain")
     if html:
         bodies.append(_group("related", ["text/html"] + [_wanted_type(a) for a in inline]))
@@ -202,6 +202,11 @@ def _wanted_structure(expected):
         return _group("alternative", bodies)
     body = [_group("alternative", bodies)] if bodies else []
     return ["multipart/mixed"] + body + [_wanted_type(a) for a in files]
+
+
+def _shows_words(html):
+    """Text is made of the HTML where there is none."""
+    return bool(re.sub(r"<[^>]*>", "", html or "").strip())
 
 
 def _group(subtype, members):
@@ -240,7 +245,11 @@ def _compare_parts(expected, message):
     leaves = _leaves(message)
     inline, files = _split_attachments(expected)
     differences = []
-    if leaves[0].get_content_type() == "text/plain" and (expected.get("text") or not files):
+    made = not expected.get("text") and _shows_words(expected.get("html"))
+    if leaves[0].get_content_type() == "text/plain" and made:
+        if not leaves.pop(0).get_content().strip():
+            differences.append("the text made of the HTML is empty")
+    elif leaves[0].get_content_type() == "text/plain" and (expected.get("text") or not files):
         differences += _compare_text("text", expected.get("text", ""), leaves.pop(0))
     if expected.get("html"):
         differences += _compare_text("html", expected["html"], leaves.pop(0))

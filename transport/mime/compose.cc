@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "transport/mime/header_writer.h"
+#include "transport/mime/html_text.h"
 #include "transport/mime/message_check.h"
 #include "transport/mime/part.h"
 
@@ -118,9 +119,9 @@ Part Structure(const Message& message) {
     (is_inline ? related : files).push_back(FilePart(attachment, is_inline));
   }
   std::vector<Part> bodies;
-  if (!message.text.empty() || (!has_html && files.empty())) {
-    bodies.push_back(TextPart("plain", message.text));
-  }
+  const std::string of_html = message.text.empty() ? TextOfHtml(message.html) : "";
+  const std::string& text = message.text.empty() ? of_html : message.text;
+  if (!text.empty() || (!has_html && files.empty())) bodies.push_back(TextPart("plain", text));
   if (has_html) bodies.push_back(Multipart("related", std::move(related)));
   if (files.empty()) return Multipart("alternative", std::move(bodies));
   std::vector<Part> mixed;

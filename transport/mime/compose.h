@@ -32,7 +32,8 @@ struct ComposedMessage {
   bool needs_smtputf8 = false;
 };
 
-// Structure: text and html -> multipart/alternative (text first); inline parts -> multipart/related
+// Structure: text and html -> multipart/alternative (text first, made from the html where there is
+// none); inline parts -> multipart/related
 // around the html; attachments -> multipart/mixed around all. Bodies are quoted-printable or
 // base64, whichever is shorter, 7bit where nothing needs encoding; attachments base64
 // (message/rfc822 kept within RFC 2046 5.2.1). Errors: Stage::kConfig, Cause::kInvalid.

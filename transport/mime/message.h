@@ -46,7 +46,7 @@ struct Message {
   // There is no bcc: who is not in a header cannot leak from one.
   std::vector<Mailbox> reply_to;
   std::string subject;  // UTF-8
-  std::string text;     // UTF-8, any line breaks; empty: none
+  std::string text;     // UTF-8, any line breaks; empty: made from the HTML
   std::string html;     // UTF-8, any line breaks; empty: none
   std::vector<Attachment> attachments;
   std::vector<Header> headers;

@@ -112,13 +112,19 @@ TEST(Compose, StructureHasOnlyWhatIsNeeded) {
     const char* tree;
   } cases[] = {
       {true, false, {}, "text/plain"},
-      {false, true, {}, "text/html"},
+      {false, true, {}, "multipart/alternative(text/plain,text/html)"},
       {false, false, {}, "text/plain"},
       {true, true, {}, "multipart/alternative(text/plain,text/html)"},
       {true, false, {pdf}, "multipart/mixed(text/plain,application/pdf)"},
-      {false, true, {pdf}, "multipart/mixed(text/html,application/pdf)"},
+      {false,
+       true,
+       {pdf},
+       "multipart/mixed(multipart/alternative(text/plain,text/html),application/pdf)"},
       {false, false, {pdf}, "multipart/mixed(application/pdf)"},
-      {false, true, {png}, "multipart/related(text/html,image/png)"},
+      {false,
+       true,
+       {png},
+       "multipart/alternative(text/plain,multipart/related(text/html,image/png))"},
       {true, false, {png}, "multipart/mixed(text/plain,image/png)"},
       {true,
        true,
@@ -141,6 +147,15 @@ TEST(Compose, StructureHasOnlyWhatIsNeeded) {
     message.attachments = c.attachments;
     EXPECT_EQ(Tree(Bytes(message)), c.tree);
   }
+}
+
+TEST(Compose, TextIsMadeOfTheHtmlWhereThereIsNone) {
+  Message message = Simple();
+  message.text = "";
+  message.html = "<p>Hello</p><a href=\"https://example.com\">here</a>";
+  EXPECT_THAT(Bytes(message), HasSubstr("\r\n\r\nHello\r\n\r\nhere <https://example.com>\r\n"));
+  message.html = "<img src=\"https://example.com/x.png\">";
+  EXPECT_EQ(Tree(Bytes(message)), "text/html") << "nothing to say";
 }
 
 TEST(Compose, RelatedNamesTheTypeOfItsRoot) {

@@ -15,8 +15,9 @@ ROWS = [
     ("sendgrid", "smtp.sendgrid.net", "apikey", "yourdomain.com"),
     ("ses", "email-smtp.eu-west-1.amazonaws.com", "AKIAIOSFODNN7EXAMPLE", "yourdomain.com"),
 ]
-PROFILES = ["custom", "gmail", "gmail-relay", "mailgun", "mandrill", "microsoft365", "postmark",
-            "sandbox", "sendgrid", "ses"]
+PROFILES = ["brevo", "custom", "elasticemail", "fastmail", "gmail", "gmail-relay", "icloud",
+            "mailersend", "mailgun", "mailjet", "mandrill", "microsoft365", "postmark", "resend",
+            "sandbox", "sendgrid", "ses", "smtp2go", "sparkpost", "yahoo", "zoho"]
 
 
 class DocumentedSettings(unittest.TestCase):

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "providers/embedded_profiles.h"
@@ -152,6 +153,10 @@ TEST(ProfilesTest, LimitsAreThoseTheProvidersDocument) {
   EXPECT_EQ(limits("microsoft365").max_mails_per_second(), 0.5) << "30 a minute";
   EXPECT_EQ(limits("postmark").max_connections(), 10u);
   EXPECT_EQ(limits("sendgrid").max_mails_per_connection(), 5000u);
+  EXPECT_EQ(limits("sparkpost").max_connections(), 10u);
+  EXPECT_EQ(limits("sparkpost").max_mails_per_connection(), 100u);
+  EXPECT_LT(limits("sparkpost").max_idle_seconds(), 60u) << "it closes after a minute";
+  EXPECT_LE(limits("smtp2go").max_mails_per_second() * 3600, 200000);
 }
 
 TEST(ProfilesTest, OnlyTheSandboxIsKnownToSwallowARefusedChunk) {
@@ -240,7 +245,39 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"ses", "", "eu-west-1", kSesUser, "ses", "email-smtp.eu-west-1.amazonaws.com"},
         Row{"ses", "email-smtp.us-east-1.amazonaws.com", "", kSesUser, "ses",
             "email-smtp.us-east-1.amazonaws.com"},
-        Row{"postmark", "smtp.postmarkapp.com", "", "token", "postmark", "smtp.postmarkapp.com"}));
+        Row{"postmark", "smtp.postmarkapp.com", "", "token", "postmark", "smtp.postmarkapp.com"},
+        Row{"brevo", "", "", "b91adf001@smtp-brevo.com", "brevo", "smtp-relay.brevo.com"},
+        Row{"sendinblue", "smtp-relay.sendinblue.com", "", "you@yourdomain.com", "brevo",
+            "smtp-relay.sendinblue.com"},
+        Row{"mailjet", "", "", "0123456789abcdef0123456789abcdef", "mailjet", "in-v3.mailjet.com"},
+        Row{"sparkpost", "", "", "SMTP_Injection", "sparkpost", "smtp.sparkpostmail.com"},
+        Row{"sparkpost", "", "eu", "SMTP_Injection:X-MSYS-SUBACCOUNT=123", "sparkpost",
+            "smtp.eu.sparkpostmail.com"},
+        Row{"zoho", "", "eu", "user@yourdomain.com", "zoho", "smtp.zoho.eu"},
+        Row{"zoho", "", "com.au-pro", "user@yourdomain.com", "zoho", "smtppro.zoho.com.au"},
+        Row{"zoho", "smtppro.zoho.in", "", "user@yourdomain.com", "zoho", "smtppro.zoho.in"},
+        Row{"icloud", "", "", "user@icloud.com", "icloud", "smtp.mail.me.com"},
+        Row{"mailersend", "", "", "MS_user@yourdomain.com", "mailersend", "smtp.mailersend.net"},
+        Row{"smtp2go", "", "", "user", "smtp2go", "mail.smtp2go.com"},
+        Row{"smtp2go", "", "eu", "user", "smtp2go", "mail-eu.smtp2go.com"},
+        Row{"elasticemail", "", "", "user@yourdomain.com", "elasticemail",
+            "smtp.elasticemail.com"}));
+
+// Providers whose own pages put 465 first.
+TEST(DocumentedPortsTest, ImplicitTlsIsTheDefaultWhereTheProviderPutsItFirst) {
+  for (const auto& [provider, username] : std::map<std::string, std::string>{
+           {"fastmail", "user@fastmail.com"}, {"resend", "resend"}, {"yahoo", "user@yahoo.com"}}) {
+    SmtpConfig config;
+    config.provider = provider;
+    config.username = username;
+    config.password = base::Secret("a password");
+    config.domain = "yourdomain.com";
+    const Resolved resolved = Resolve(config, Embedded(), {});
+    EXPECT_TRUE(resolved.ok()) << provider;
+    EXPECT_EQ(resolved.settings.port, 465) << provider;
+    EXPECT_EQ(resolved.settings.tls.policy, smtp::TlsPolicy::kImplicit) << provider;
+  }
+}
 
 // Ports the help page lists, on a server nobody knows.
 TEST(DocumentedPortsTest, AllAreAcceptedForAnyServer) {

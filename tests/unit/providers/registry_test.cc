@@ -45,11 +45,13 @@ std::string ProfileText(const std::string& id, const std::string& more = "") {
          more;
 }
 
-TEST(RegistryTest, HoldsTheTenProfilesInOrder) {
+TEST(RegistryTest, HoldsTheProfilesInOrder) {
   std::vector<std::string> ids;
   for (const auto& profile : Embedded().profiles()) ids.push_back(profile->id());
-  EXPECT_THAT(ids, testing::ElementsAre("custom", "gmail", "gmail-relay", "mailgun", "mandrill",
-                                        "microsoft365", "postmark", "sandbox", "sendgrid", "ses"));
+  EXPECT_THAT(ids, testing::ElementsAre("brevo", "custom", "elasticemail", "fastmail", "gmail",
+                                        "gmail-relay", "icloud", "mailersend", "mailgun", "mailjet",
+                                        "mandrill", "microsoft365", "postmark", "resend", "sandbox",
+                                        "sendgrid", "ses", "smtp2go", "sparkpost", "yahoo", "zoho"));
 }
 
 TEST(RegistryTest, FindsByIdAndAliasInAnyCase) {
@@ -58,6 +60,7 @@ TEST(RegistryTest, FindsByIdAndAliasInAnyCase) {
   EXPECT_EQ(IdOf(Embedded().FindByName("twilio-sendgrid")), "sendgrid");
   EXPECT_EQ(IdOf(Embedded().FindByName("Office365")), "microsoft365");
   EXPECT_EQ(IdOf(Embedded().FindByName("outlook")), "microsoft365");
+  EXPECT_EQ(IdOf(Embedded().FindByName("Sendinblue")), "brevo");
   EXPECT_EQ(IdOf(Embedded().FindByName("")), "");
   EXPECT_EQ(IdOf(Embedded().FindByName("gmai")), "");
 }
@@ -68,6 +71,8 @@ TEST(RegistryTest, FindsByHostOfEveryKind) {
   EXPECT_EQ(IdOf(Embedded().FindByHost("smtp-broadcasts.postmarkapp.com")), "postmark");
   EXPECT_EQ(IdOf(Embedded().FindByHost("smtp.eu.mailgun.org")), "mailgun");
   EXPECT_EQ(IdOf(Embedded().FindByHost("email-smtp.eu-west-1.amazonaws.com")), "ses");
+  EXPECT_EQ(IdOf(Embedded().FindByHost("smtppro.zoho.eu")), "zoho");
+  EXPECT_EQ(IdOf(Embedded().FindByHost("mail-eu.smtp2go.com")), "smtp2go");
   EXPECT_EQ(IdOf(Embedded().FindByHost("email-smtp-fips.us-gov-west-1.amazonaws.com")), "ses");
   EXPECT_EQ(IdOf(Embedded().FindByHost("email-smtp.eu-west-1.amazonaws.com.evil.example")), "");
   EXPECT_EQ(IdOf(Embedded().FindByHost("smtp.example.com")), "");
@@ -77,6 +82,8 @@ TEST(RegistryTest, FindsByHostOfEveryKind) {
 TEST(RegistryTest, FindsByMailDomain) {
   EXPECT_EQ(IdOf(Embedded().FindByMailDomain("Gmail.com")), "gmail");
   EXPECT_EQ(IdOf(Embedded().FindByMailDomain("googlemail.com")), "gmail");
+  EXPECT_EQ(IdOf(Embedded().FindByMailDomain("me.com")), "icloud");
+  EXPECT_EQ(IdOf(Embedded().FindByMailDomain("yahoo.co.uk")), "yahoo");
   EXPECT_EQ(IdOf(Embedded().FindByMailDomain("example.com")), "");
 }
 
@@ -96,6 +103,8 @@ TEST(RegistryTest, ReadsRegionBackFromHost) {
   EXPECT_EQ(RegionOfHost(*Embedded().FindByName("mailgun"), "smtp.mailgun.org"), "us");
   EXPECT_EQ(RegionOfHost(*Embedded().FindByName("ses"), "email-smtp.ap-south-1.amazonaws.com"),
             "ap-south-1");
+  EXPECT_EQ(RegionOfHost(*Embedded().FindByName("zoho"), "smtp.zoho.com.au"), "com.au");
+  EXPECT_EQ(RegionOfHost(*Embedded().FindByName("zoho"), "smtppro.zohocloud.ca"), "ca-pro");
   EXPECT_EQ(RegionOfHost(*Embedded().FindByName("gmail"), "smtp.gmail.com"), "");
 }
 

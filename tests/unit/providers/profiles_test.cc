@@ -246,7 +246,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"ses", "email-smtp.us-east-1.amazonaws.com", "", kSesUser, "ses",
             "email-smtp.us-east-1.amazonaws.com"},
         Row{"postmark", "smtp.postmarkapp.com", "", "token", "postmark", "smtp.postmarkapp.com"},
-        Row{"brevo", "", "", "b91adf001@smtp-brevo.com", "brevo", "smtp-relay.brevo.com"},
+        Row{"brevo", "", "", "000000001@smtp-brevo.com", "brevo", "smtp-relay.brevo.com"},
         Row{"sendinblue", "smtp-relay.sendinblue.com", "", "you@yourdomain.com", "brevo",
             "smtp-relay.sendinblue.com"},
         Row{"mailjet", "", "", "0123456789abcdef0123456789abcdef", "mailjet", "in-v3.mailjet.com"},

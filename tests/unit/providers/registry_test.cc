@@ -48,10 +48,11 @@ std::string ProfileText(const std::string& id, const std::string& more = "") {
 TEST(RegistryTest, HoldsTheProfilesInOrder) {
   std::vector<std::string> ids;
   for (const auto& profile : Embedded().profiles()) ids.push_back(profile->id());
-  EXPECT_THAT(ids, testing::ElementsAre("brevo", "custom", "elasticemail", "fastmail", "gmail",
-                                        "gmail-relay", "icloud", "mailersend", "mailgun", "mailjet",
-                                        "mandrill", "microsoft365", "postmark", "resend", "sandbox",
-                                        "sendgrid", "ses", "smtp2go", "sparkpost", "yahoo", "zoho"));
+  EXPECT_THAT(ids,
+              testing::ElementsAre("brevo", "custom", "elasticemail", "fastmail", "gmail",
+                                   "gmail-relay", "icloud", "mailersend", "mailgun", "mailjet",
+                                   "mandrill", "microsoft365", "postmark", "resend", "sandbox",
+                                   "sendgrid", "ses", "smtp2go", "sparkpost", "yahoo", "zoho"));
 }
 
 TEST(RegistryTest, FindsByIdAndAliasInAnyCase) {

@@ -90,6 +90,18 @@ std::optional<mime::Mailbox> MapMailbox(const v1::Address& in, const std::string
   return mime::Mailbox{*address, in.name()};
 }
 
+// An address whose field is a string.
+std::optional<base::Address> MapAddress(const std::string& text, const std::string& field,
+                                        Findings& findings) {
+  v1::Address wrapped;
+  wrapped.set_email(text);
+  const size_t before = findings.list.size();
+  std::optional<mime::Mailbox> mailbox = MapMailbox(wrapped, field, findings);
+  for (size_t i = before; i < findings.list.size(); ++i) findings.list[i].field = field;
+  if (!mailbox) return std::nullopt;
+  return std::move(mailbox->address);
+}
+
 using AddressList = google::protobuf::RepeatedPtrField<v1::Address>;
 
 std::vector<mime::Mailbox> MapList(const AddressList& in, std::string_view list,
@@ -229,16 +241,7 @@ void MapUnsubscribe(const v1::Email& email, mime::Message& out, Findings& findin
                    "Set unsubscribe.url to the page that takes the POST.");
   }
   if (!in.email().empty()) {
-    v1::Address wrapped;
-    wrapped.set_email(in.email());
-    Findings found;
-    if (const auto mailbox = MapMailbox(wrapped, field, found)) {
-      unsubscribe.mailbox = mailbox->address;
-    }
-    for (Finding& finding : found.list) {
-      finding.field = field + ".email";
-      findings.list.push_back(std::move(finding));
-    }
+    unsubscribe.mailbox = MapAddress(in.email(), field + ".email", findings);
   }
   out.unsubscribe = std::move(unsubscribe);
 }
@@ -300,12 +303,9 @@ Checked<base::Address> MapEnvelopeSender(const v1::Email& email, const base::Add
   Checked<base::Address> result{from, {}};
   if (email.envelope_sender().empty()) return result;
   Findings findings;
-  v1::Address wrapped;
-  wrapped.set_email(email.envelope_sender());
-  if (auto mailbox = MapMailbox(wrapped, "email.envelope_sender", findings)) {
-    result.value = mailbox->address;
+  if (auto address = MapAddress(email.envelope_sender(), "email.envelope_sender", findings)) {
+    result.value = *std::move(address);
   }
-  for (Finding& finding : findings.list) finding.field = "email.envelope_sender";
   result.findings = std::move(findings.list);
   return result;
 }

@@ -4,7 +4,6 @@
 #include "transport/base/failpoint.h"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -38,7 +37,9 @@ void Failpoint(std::string_view name) {
   static const Setting setting = Read();
   static std::atomic<int> hits{0};
   if (setting.name.empty() || name != setting.name) return;
-  if (hits.fetch_add(1) + 1 == setting.hit) ::kill(::getpid(), setting.stop ? SIGSTOP : SIGKILL);
+  // To this thread: of a signal to the process another thread might take notice, and this one goes
+  // on until that one runs.
+  if (hits.fetch_add(1) + 1 == setting.hit) ::raise(setting.stop ? SIGSTOP : SIGKILL);
 }
 
 }  // namespace sendstep::base

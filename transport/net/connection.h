@@ -17,9 +17,9 @@ namespace sendstep::net {
 
 // Threads: as TcpStream and Session.
 struct Connection {
-  Connection(boost::asio::ip::tcp::socket socket, const smtp::SmtpSettings& the_settings,
+  Connection(boost::asio::ip::tcp::socket socket, smtp::SmtpSettings the_settings,
              std::shared_ptr<TlsSessions> tls_sessions, smtp::Observer& observer)
-      : settings(the_settings),
+      : settings(std::move(the_settings)),
         stream(std::move(socket), std::move(tls_sessions)),
         session(stream, settings, observer) {}
 

@@ -25,6 +25,9 @@ using base::Result;
 using base::Stage;
 using smtp::DeliveryReport;
 
+// Over connections that earlier calls used, before a new one; each may have been closed meanwhile.
+constexpr int kMaxStale = 3;
+constexpr std::chrono::seconds kPatienceBesideOthers{10};
 constexpr int kServiceClosing = 421;
 constexpr int kBadSequence = 503;  // an earlier transaction is still open
 
@@ -144,8 +147,8 @@ class Sending {
         const bool given_up = deadline_.Passed() || co_await Cancelled();
         const base::Error error = opened.error();
         const bool others = pool_.OpenFailed(std::move(*lease), error, given_up);
-        if (given_up || !others || alone_) co_return error;
-        want.fresh = false;
+        if (given_up || !others) co_return error;
+        want.fresh = alone_;
       }
       want.first = true;
     }
@@ -187,15 +190,27 @@ class Sending {
 
  private:
   asio::awaitable<Result<std::unique_ptr<Connection>>> Open(const Pool::Lease& lease) {
-    Result<tcp::socket> socket = co_await Connect(resolver_, settings_, deadline_, observer_);
+    smtp::SmtpSettings settings = settings_;
+    if (lease.beside_others) BeImpatient(settings.timeouts);
+    Result<tcp::socket> socket = co_await Connect(resolver_, settings, deadline_, observer_);
     if (!socket) co_return socket.error();
     auto connection = std::make_unique<Connection>(
-        std::move(*socket), settings_, alone_ ? nullptr : lease.tls_sessions, observer_);
+        std::move(*socket), std::move(settings), alone_ ? nullptr : lease.tls_sessions, observer_);
     const LiveCalls::Call::Use use(call_, connection->stream);
     const Result<void> opened = co_await connection->session.Open(deadline_);
     if (opened) co_return connection;
     co_await connection->session.Quit(deadline_);
     co_return opened.error();
+  }
+
+  // A server may leave unanswered what is too much; the others are there to be waited for.
+  void BeImpatient(smtp::StageTimeouts& timeouts) const {
+    using std::chrono::seconds;
+    const auto half = std::chrono::duration_cast<seconds>(deadline_.at - base::Clock::now()) / 2;
+    const seconds patience = std::clamp(half, seconds(1), kPatienceBesideOthers);
+    for (seconds* timeout : {&timeouts.connect, &timeouts.tls, &timeouts.greeting}) {
+      *timeout = std::min(*timeout, patience);
+    }
   }
 
   dns::Resolver& resolver_;
@@ -256,7 +271,7 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
     Pool::Want want;
     want.fresh = options.own_connection;
     std::optional<base::Error> first_failure;
-    for (;;) {
+    for (int tries = 1;; ++tries) {
       Result<Pool::Lease> lease = co_await sending.Begin(want);
       Result<DeliveryReport> outcome = base::Error();
       if (lease) {
@@ -266,7 +281,7 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
       }
       const bool again = !outcome && lease &&
                          co_await sending.ShouldTryAgain(
-                             outcome.error(), /*may_be_stale=*/lease->reused && !first_failure);
+                             outcome.error(), /*may_be_stale=*/lease->reused && tries <= kMaxStale);
       if (again) {
         if (!first_failure) first_failure = outcome.error();
         want.fresh = want.first = true;

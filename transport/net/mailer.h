@@ -2,9 +2,8 @@
 // the host, connects (RFC 8305) and runs the session, or uses one that an earlier call left open
 // (pool.h).
 //
-// What fails only because of the connection is tried once more over a new one: the server has
-// closed one that was left open, or does not know what it offers. Never where the delivery is
-// uncertain.
+// What fails only because of the connection is tried again over another: the server has closed one
+// that was left open, or does not know what it offers. Never where the delivery is uncertain.
 //
 // Threads: thread-safe. Each call runs on its caller's executor, which must be a strand (or a
 // single-threaded context). Lifetime: the resolver must outlive the mailer and all its calls.

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <list>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -29,6 +30,8 @@ namespace {
 // How long what a server offered in vain is remembered: it may be mended meanwhile.
 constexpr std::chrono::hours kDistrustFor{1};
 constexpr int kServiceClosing = 421;
+// Looked at for each that is new.
+constexpr int kForgetAtOnce = 8;
 // Where nothing tells when a wait would have ended.
 constexpr milliseconds kRetryAfter{1000};
 
@@ -68,6 +71,7 @@ struct Pool::Account {
   Time distrust_until{};
   asio::steady_timer timer;
   std::optional<Time> armed_for;
+  std::list<Account*>::iterator use;  // in State::by_use
 };
 
 struct Pool::State : std::enable_shared_from_this<State> {
@@ -76,6 +80,7 @@ struct Pool::State : std::enable_shared_from_this<State> {
   explicit State(asio::any_io_executor on) : executor(std::move(on)) {}
 
   std::shared_ptr<Account> Find(std::string key, const smtp::SendingLimits& limits);
+  // A few accounts that nothing is known of.
   void Forget();
   // Under the lock: `change(closing)`, and everyone has his turn who may have one then. What is to
   // be closed comes out in `closing`, and is.
@@ -101,23 +106,34 @@ struct Pool::State : std::enable_shared_from_this<State> {
   size_t idle_total = 0;
   PoolStats counted;
   std::unordered_map<std::string, std::shared_ptr<Account>> accounts;
+  std::list<Account*> by_use;  // those of `accounts`, the last used at the end
 };
 
 std::shared_ptr<Pool::Account> Pool::State::Find(std::string key,
                                                  const smtp::SendingLimits& limits) {
   const auto found = accounts.find(key);
   if (found != accounts.end()) {
-    found->second->queue.set_limits(limits);
+    by_use.splice(by_use.end(), by_use, found->second->use);
     return found->second;
   }
   if (accounts.size() >= kMaxAccounts) Forget();
   auto account = std::make_shared<Account>(key, limits, executor);
+  account->use = by_use.insert(by_use.end(), account.get());
   accounts.emplace(std::move(key), account);
   return account;
 }
 
 void Pool::State::Forget() {
-  std::erase_if(accounts, [](const auto& entry) { return entry.second->queue.empty(); });
+  const Time now = base::Clock::now();
+  for (int looked_at = 0; looked_at < kForgetAtOnce; ++looked_at) {
+    Account* const oldest = by_use.front();
+    if (oldest->queue.Forgettable(now)) {
+      by_use.pop_front();
+      accounts.erase(accounts.find(oldest->key));
+    } else {
+      by_use.splice(by_use.end(), by_use, by_use.begin());
+    }
+  }
 }
 
 std::unique_ptr<Connection> Pool::State::TakeIdle(Account& account, uint64_t id) {
@@ -380,6 +396,7 @@ void Pool::Remember(const Lease& lease, const smtp::Distrust& distrust) {
   if (now >= account.distrust_until) account.distrust = {};
   account.distrust.pipelining |= distrust.pipelining;
   account.distrust.chunking |= distrust.chunking;
+  account.distrust.at_once |= distrust.at_once;
   account.distrust_until = now + kDistrustFor;
 }
 

@@ -1,6 +1,7 @@
-// The connections to mail servers, each used by one send after another. Sends that share one have
-// everything in common that makes sessions differ: tenant, host, port, TLS, credentials and EHLO
-// name; together they are an account. Who uses a connection when is decided in send_queue.h.
+// The connections to mail servers, each used by one send after another. Sends that share them have
+// all their settings in common but the timeouts: tenant, server, TLS, credentials, mechanisms, EHLO
+// name, limits; together they are an account (pool_key.h). A session keeps the timeouts of the send
+// that opened it. Who uses a connection when is decided in send_queue.h.
 //
 // Threads: thread-safe; a coroutine runs on its caller's strand. Lifetime: `executor`'s context
 // outlives the pool, and the pool its leases.
@@ -53,8 +54,10 @@ class Pool {
   struct Account;
 
  public:
-  static constexpr size_t kMaxIdle = 1024;      // connections, of all accounts
-  static constexpr size_t kMaxAccounts = 4096;  // remembered though they are not in use
+  static constexpr size_t kMaxIdle = 1024;  // connections, of all accounts
+  // Beyond this many, those used longest ago are forgotten once nothing is open, waited for, or
+  // known of them but what they offer in vain.
+  static constexpr size_t kMaxAccounts = 4096;
 
   // The right to use one connection: given back by one of the pool's calls that take it. Where an
   // exception keeps it from that, its connection is closed.
@@ -68,6 +71,8 @@ class Pool {
     std::unique_ptr<Connection> connection;
     // Whether sends used it before.
     bool reused = false;
+    // Whether others were open when the turn to open one came: a server may turn this one away.
+    bool beside_others = false;
     // For opening one.
     std::shared_ptr<TlsSessions> tls_sessions;
     // What the account's server offers in vain, as far as is known.
@@ -75,7 +80,6 @@ class Pool {
 
    private:
     friend class Pool;
-    bool beside_others = false;  // SendQueue::Turn
     std::shared_ptr<State> state;
     std::shared_ptr<Account> account;
   };

@@ -4,6 +4,8 @@
 #include <openssl/rand.h>
 
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -46,6 +48,13 @@ std::string PoolKey(const smtp::SmtpSettings& settings) {
   add(std::to_string(settings.mechanisms.size()));
   for (const smtp::SaslMechanism mechanism : settings.mechanisms) {
     add(smtp::MechanismName(mechanism));
+  }
+  const smtp::SendingLimits& limits = settings.limits;
+  for (const int64_t limit :
+       {int64_t{limits.max_connections}, int64_t{limits.max_mails_per_connection},
+        int64_t{limits.max_idle.count()}, int64_t{limits.max_age.count()},
+        std::bit_cast<int64_t>(limits.max_mails_per_second)}) {
+    add(std::to_string(limit));
   }
   // Of secrets the sizes; they themselves go from where they are into the hash.
   std::array<std::string_view, 3> secrets;

@@ -1,4 +1,4 @@
-// What makes the sessions of two settings differ.
+// What settings must have in common to share connections.
 #ifndef SENDSTEP_TRANSPORT_NET_POOL_KEY_H_
 #define SENDSTEP_TRANSPORT_NET_POOL_KEY_H_
 
@@ -8,8 +8,8 @@
 
 namespace sendstep::net {
 
-// Equal where two settings may share a session: all but limits and timeouts are the same. Secrets
-// cannot be read from it. Differs from one run of the program to the next. Threads: thread-safe.
+// Equal where two settings may share connections: all but the timeouts is the same. Secrets cannot
+// be read from it. Differs from one run of the program to the next. Threads: thread-safe.
 std::string PoolKey(const smtp::SmtpSettings& settings);
 
 }  // namespace sendstep::net

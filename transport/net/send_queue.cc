@@ -208,6 +208,11 @@ std::vector<uint64_t> SendQueue::CloseIdle() {
   return ids;
 }
 
+bool SendQueue::Forgettable(Time now) const {
+  return waiting_.empty() && Open() == 0 &&
+         now >= std::max({paused_until_, learned_until_, rate_next_});
+}
+
 void SendQueue::SlowDown(Time now) {
   if (now < paused_until_) return;  // one of several that were on their way
   const double in_use = std::max(1, busy_ + connecting_);

@@ -68,8 +68,6 @@ class SendQueue {
   };
 
   explicit SendQueue(const smtp::SendingLimits& limits) : limits_(limits) {}
-  // The last ones given hold.
-  void set_limits(const smtp::SendingLimits& limits) { limits_ = limits; }
   const smtp::SendingLimits& limits() const { return limits_; }
 
   // The earliest moment at which one more send could go, as far as rate and pause tell. `first`: as
@@ -90,7 +88,8 @@ class SendQueue {
   std::optional<uint64_t> MakeRoom(Time now);
   // When time alone gives somebody his turn; unset where it does not.
   std::optional<Time> Wake(Time now) const;
-  // Everybody leaves: opening failed, and no other connection is left to wait for.
+  // Everybody leaves, where opening failed and no other connection is left to wait for: none is in
+  // use, idle, opening or being closed.
   std::vector<Ticket> GiveUp();
 
   // The connection that a turn was to open is open, and in use.
@@ -121,7 +120,9 @@ class SendQueue {
   int connecting() const { return connecting_; }
   int busy() const { return busy_; }
   int idle() const { return static_cast<int>(idle_.size()); }
-  bool empty() const { return waiting_.empty() && Open() == 0; }
+  // Nothing would be lost with it: nobody waits, nothing is open, and rate, pause and lesson are
+  // past.
+  bool Forgettable(Time now) const;
 
  private:
   int Open() const { return busy_ + connecting_ + idle() + closing_; }

@@ -29,10 +29,9 @@ bool AsksToSlowDown(const base::Error& error) {
 
 bool TurnsAway(const base::Error& error) {
   if (error.reply) return error.reply->code == 421 || error.reply->code == 454;
-  if (error.stage == Stage::kTcp) {
-    return error.cause == Cause::kConnectionRefused || error.cause == Cause::kConnectionLost;
-  }
-  return error.cause == Cause::kConnectionLost && error.stage != Stage::kAuth;
+  if (error.cause == Cause::kConnectionRefused) return true;
+  const bool unanswered = error.cause == Cause::kConnectionLost || error.cause == Cause::kTimeout;
+  return unanswered && error.stage != Stage::kDns && error.stage != Stage::kAuth;
 }
 
 }  // namespace sendstep::net

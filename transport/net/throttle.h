@@ -10,8 +10,8 @@ namespace sendstep::net {
 // message (RFC 3463 x.1, x.2, x.6, 4.5.3), or about a recipient without saying why.
 bool AsksToSlowDown(const base::Error& error);
 
-// As a server turns away a connection that is too much: no connection, or none that lasts beyond
-// the greeting, or 421 or 454 before a message was begun.
+// As a server turns away a connection that is too much: no connection, none that is answered, none
+// that lasts beyond the greeting, or 421 or 454 before a message was begun.
 bool TurnsAway(const base::Error& error);
 
 }  // namespace sendstep::net

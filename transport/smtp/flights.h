@@ -34,7 +34,10 @@ ServerTraits TraitsOf(const SmtpSettings& settings, const base::Reply& greeting)
 struct Distrust {
   bool pipelining = false;
   bool chunking = false;
-  bool any() const { return pipelining || chunking; }
+  // It left without a word while a message was on its way in one flight with the envelope, so that
+  // nobody knows what became of it. In two flights the next such loss comes before the end.
+  bool at_once = false;
+  bool any() const { return pipelining || chunking || at_once; }
 };
 
 struct Flights {

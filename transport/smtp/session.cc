@@ -271,6 +271,7 @@ void Session::Observe(Observer& observer) {
 void Session::Avoid(const Distrust& distrust) {
   if (distrust.pipelining) capabilities_.pipelining = false;
   if (distrust.chunking) capabilities_.chunking = false;
+  if (distrust.at_once) traits_.max_flight_bytes = 0;
 }
 
 asio::awaitable<void> Session::Quit(base::Deadline deadline) {

@@ -455,9 +455,12 @@ asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::c
                                             : base::Error();
   if (!answered) {
     base::Error error = answered.error();
-    if (nobody && !accepted_without_mail_) co_return refused;
+    // A transaction that only the server sees may have taken a recipient of whom it did not say.
+    const bool hidden = mail_refusal_ && mail_refusal_->reply->code == kBadSequence;
+    if (nobody && !accepted_without_mail_ && !hidden) co_return refused;
     // 421 in the place of an earlier reply: it takes no more.
     if (!error.reply) error.error_class = ErrorClass::kUncertain;
+    distrust_.at_once = !error.reply && !mail_refusal_ && recipients_.empty();
     co_return error;
   }
   if (!nobody) dialog_.Enter(Stage::kData);

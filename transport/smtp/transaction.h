@@ -57,8 +57,8 @@ class Transaction {
   // The server refused something, or may still hold an envelope whose message never came: RSET
   // leads the next transaction.
   bool refused() const { return refused_; }
-  // After an error that is not uncertain: what the server offers and does not know. Without it the
-  // message may go well.
+  // After an error: what the server offers and does not know. Without it the message may go well;
+  // one whose delivery is uncertain teaches for the next.
   const Distrust& distrust() const { return distrust_; }
 
  private:

@@ -176,6 +176,23 @@ class OneAtATime {
   testing::LoopbackServer server_;
 };
 
+TEST_F(PoolDistrustTest, ServerThatLeavesWithoutAWordIsToldTheMessageApartFromThenOn) {
+  OfferChunking();
+  server_.rules().answer = [](const MailServer::Command& command) -> Reply {
+    if (command.verb != "MAIL" || command.mails == 0) return std::nullopt;
+    return "";
+  };
+  ASSERT_TRUE(Send());
+  const Sent lost = Send();
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().error_class, base::ErrorClass::kUncertain);
+  for (int i = 0; i < 3; ++i) {
+    const Sent sent = Send();
+    EXPECT_TRUE(sent) << sent.error().detail;
+  }
+  EXPECT_EQ(server_.messages()["Subject: hello"], 4);
+}
+
 TEST_F(PoolDistrustTest, WithoutPipeliningCommandsGoOneByOneFromThenOn) {
   OneAtATime server(context_.get_executor());
   const smtp::SmtpSettings settings = testing::AccountAt(server.port());

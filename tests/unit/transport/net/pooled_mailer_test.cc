@@ -171,6 +171,55 @@ TEST_F(PooledMailerTest, WhoMayNotOpenANewOneWaitsForAnotherThatIsOpen) {
   EXPECT_EQ(server_.connections(), 3);
 }
 
+TEST_F(PooledMailerTest, SecondConnectionThatIsStaleTooIsPassedOver) {
+  server_.Hold("DATA");
+  const std::vector started = {Start(), Start(), Start()};
+  RunUntilHeld(3);
+  server_.Go();
+  for (const auto& one : started) ASSERT_TRUE(Finish(one));
+  ASSERT_EQ(mailer_.pool_stats().idle, 3);
+
+  server_.Hold("DATA");
+  const auto busy = Start();
+  RunUntilHeld(1);
+  int stale = 0;
+  server_.rules().answer = [&stale](const MailServer::Command& command) -> Reply {
+    if (command.verb == "greeting") return "421 4.7.0 too many connections\r\n";
+    if (command.verb != "MAIL" || ++stale > 2) return std::nullopt;
+    return "";
+  };
+  const auto waits = Start();
+  RunUntil([&] { return stale == 2 && mailer_.pool_stats().waiting == 1; });
+  server_.Go();
+  EXPECT_TRUE(Finish(busy));
+  const Sent sent = Finish(waits);
+  EXPECT_TRUE(sent) << sent.error().detail;
+}
+
+TEST_F(PooledMailerTest, UnansweredConnectionBesideAnotherGivesWayToIt) {
+  account_.timeouts.greeting = account_.timeouts.connect = std::chrono::seconds(1);
+  server_.Hold("DATA");
+  const auto busy = Start();
+  RunUntilHeld(1);
+  server_.Hold("greeting");
+  const auto waits = Start();
+  RunUntil([&] { return mailer_.pool_stats().waiting == 1; });
+  EXPECT_EQ(server_.connections(), 2);
+  server_.Go();
+  EXPECT_TRUE(Finish(busy));
+  const Sent sent = Finish(waits);
+  EXPECT_TRUE(sent) << sent.error().detail;
+  EXPECT_EQ(server_.Count("MAIL"), 2);
+}
+
+TEST_F(PooledMailerTest, OtherLimitsAreAnotherConnection) {
+  ASSERT_TRUE(Send());
+  SendCase limited{account_};
+  limited.settings.limits.max_mails_per_second = 1000;
+  ASSERT_TRUE(Send(limited));
+  EXPECT_EQ(server_.connections(), 2);
+}
+
 TEST_F(PooledMailerTest, LossAfterTheEndOfTheMessageIsUncertainAndNotTriedAgain) {
   server_.rules().answer = [](const MailServer::Command& command) -> Reply {
     if (command.verb != "." || command.mails == 0) return std::nullopt;
@@ -268,6 +317,37 @@ TEST_F(PooledMailerTest, IdleConnectionMakesRoomForOneOfItsOwnBeforeItOpens) {
   ASSERT_TRUE(sent) << sent.error().detail;
   EXPECT_EQ(server_.most_open(), 1);
   EXPECT_EQ(Ended(mailer_, ConnectionEnd::kEvicted), 1u);
+}
+
+TEST_F(PooledMailerTest, OneOfItsOwnThatIsTurnedAwayComesOnceAnotherHasMadeRoom) {
+  server_.rules().max_open = 1;
+  ASSERT_TRUE(Send());
+  SendCase own{account_};
+  own.options.own_connection = true;
+  const Sent sent = Send(own);
+  ASSERT_TRUE(sent) << sent.error().detail;
+  EXPECT_EQ(server_.connections(), 3) << "one was turned away";
+  EXPECT_EQ(Ended(mailer_, ConnectionEnd::kEvicted), 1u);
+}
+
+// Accounts.
+
+TEST_F(PooledMailerTest, OfTooManyAccountsThoseThatOweNothingAreForgotten) {
+  account_.limits.max_mails_per_second = 0.001;
+  account_.limits.max_mails_per_connection = 1;
+  ASSERT_TRUE(Send());
+  RunUntilOpen(0);
+  SendCase other{account_};
+  other.settings.limits.max_mails_per_second = 0;
+  other.deadline = base::Deadline::After(milliseconds(-1));
+  for (size_t i = 0; i < Pool::kMaxAccounts + 100; ++i) {
+    other.settings.tenant = std::to_string(i);
+    ASSERT_FALSE(Send(other));
+  }
+  EXPECT_LE(mailer_.pool_stats().accounts, static_cast<int>(Pool::kMaxAccounts));
+  const Sent sent = SendSoon();
+  ASSERT_FALSE(sent) << "the first still owes the rest of its interval";
+  EXPECT_EQ(sent.error().cause, base::Cause::kHeldBack);
 }
 
 // The end.

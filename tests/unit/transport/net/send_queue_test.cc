@@ -72,7 +72,8 @@ class SendQueueTest : public ::testing::Test {
     return connections;
   }
 
-  void Limit(const smtp::SendingLimits& limits) { queue_.set_limits(limits); }
+  // An empty queue with these limits.
+  void Limit(const smtp::SendingLimits& limits) { queue_ = SendQueue(limits); }
 
   smtp::SendingLimits limits_;
   SendQueue::Time now_ = SendQueue::Time(std::chrono::hours(1000));
@@ -84,7 +85,7 @@ class SendQueueTest : public ::testing::Test {
 
 TEST_F(SendQueueTest, NobodyWaitsInAnEmptyQueue) {
   EXPECT_EQ(Next(), 0);
-  EXPECT_TRUE(queue_.empty());
+  EXPECT_TRUE(queue_.Forgettable(now_));
   EXPECT_FALSE(queue_.Wake(now_));
   EXPECT_FALSE(queue_.Expiry());
 }
@@ -246,10 +247,10 @@ TEST_F(SendQueueTest, AllIdleConnectionsCanBeClosed) {
   const std::vector<Connection> connections = Idle(2);
   EXPECT_THAT(queue_.CloseIdle(), ElementsAre(connections[0].id, connections[1].id));
   EXPECT_EQ(queue_.idle(), 0);
-  EXPECT_FALSE(queue_.empty()) << "they are not closed yet";
+  EXPECT_FALSE(queue_.Forgettable(now_)) << "they are not closed yet";
   queue_.Closed();
   queue_.Closed();
-  EXPECT_TRUE(queue_.empty());
+  EXPECT_TRUE(queue_.Forgettable(now_));
 }
 
 // At the limit.
@@ -310,12 +311,31 @@ TEST_F(SendQueueTest, ConnectionFoundDeadMakesRoomAtOnceAndCostsNoRate) {
   EXPECT_FALSE(turn_->reuse);
 }
 
-TEST_F(SendQueueTest, LowerLimitClosesWhatIsTooMuch) {
-  std::vector<Connection> connections = {Open(), Open()};
-  limits_.max_connections = 1;
+TEST_F(SendQueueTest, IsNotForgettableWhileRatePauseOrLessonHold) {
+  limits_.max_mails_per_second = 1;
   Limit(limits_);
-  EXPECT_EQ(Release(connections[0]), Fate::kNoRoom);
-  EXPECT_EQ(Release(connections[1]), Fate::kIdle);
+  queue_.Release(now_, Open(), false);
+  queue_.Closed();
+  EXPECT_FALSE(queue_.Forgettable(now_)) << "rate";
+  now_ += std::chrono::seconds(1);
+  EXPECT_TRUE(queue_.Forgettable(now_));
+
+  queue_.SlowDown(now_);
+  EXPECT_FALSE(queue_.Forgettable(now_)) << "pause";
+  now_ += SendQueue::kFirstPause;
+  EXPECT_TRUE(queue_.Forgettable(now_));
+
+  limits_.max_mails_per_second = 0;
+  Limit(limits_);
+  const Connection other = Open();
+  queue_.Enter(true);
+  ASSERT_NE(Next(), 0);
+  EXPECT_TRUE(Fail(Failure::kTurnedAway));
+  queue_.Release(now_, other, false);
+  queue_.Closed();
+  EXPECT_FALSE(queue_.Forgettable(now_)) << "lesson";
+  now_ += SendQueue::kLearnedFor;
+  EXPECT_TRUE(queue_.Forgettable(now_));
 }
 
 // How many connections begin at once.
@@ -372,7 +392,7 @@ TEST_F(SendQueueTest, FailureEndsAllWhoWaitWhereNothingIsOpen) {
   ASSERT_EQ(Next(), tickets[0]);
   EXPECT_FALSE(Fail(Failure::kOther));
   EXPECT_THAT(queue_.GiveUp(), ElementsAre(tickets[1], tickets[2]));
-  EXPECT_TRUE(queue_.empty());
+  EXPECT_TRUE(queue_.Forgettable(now_));
 }
 
 TEST_F(SendQueueTest, FailureEndsNobodyElseWhileSomethingIsOpen) {

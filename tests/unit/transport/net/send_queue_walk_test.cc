@@ -178,7 +178,7 @@ class Walk {
   }
 
   void Rarely() {
-    switch (Random(60)) {
+    switch (Random(45)) {
       case 0:
         queue_.SlowDown(now_);
         break;
@@ -189,12 +189,6 @@ class Walk {
         for (const uint64_t id : queue_.CloseIdle()) ToClose(id);
         EXPECT_TRUE(idle_.empty());
         break;
-      case 3: {
-        smtp::SendingLimits limits = queue_.limits();
-        limits.max_connections = 1 + Random(6);
-        queue_.set_limits(limits);
-        break;
-      }
       default:
         break;
     }
@@ -235,7 +229,7 @@ class Walk {
     ASSERT_EQ(queue_.connecting(), static_cast<int>(connecting_.size()));
     ASSERT_EQ(queue_.busy(), static_cast<int>(busy_.size()));
     ASSERT_EQ(queue_.idle(), static_cast<int>(idle_.size()));
-    ASSERT_EQ(queue_.empty(), waiting_.empty() && Open() == 0);
+    if (queue_.Forgettable(now_)) ASSERT_TRUE(waiting_.empty() && Open() == 0);
     const auto wake = queue_.Wake(now_);
     if (wake) {
       ASSERT_GT(*wake, now_);

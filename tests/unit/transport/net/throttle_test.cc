@@ -66,7 +66,7 @@ TEST(Throttle, RepliesThatTurnAConnectionAway) {
   EXPECT_FALSE(TurnsAway(Refused(554, "", Stage::kEhlo)));
 }
 
-TEST(Throttle, ConnectionsThatDoNotLastAreTurnedAway) {
+TEST(Throttle, ConnectionsThatDoNotLastOrAreNotAnsweredAreTurnedAway) {
   const auto failed = [](Stage stage, Cause cause) {
     return base::Failed(stage, cause, ErrorClass::kTransient);
   };
@@ -75,7 +75,10 @@ TEST(Throttle, ConnectionsThatDoNotLastAreTurnedAway) {
   EXPECT_TRUE(TurnsAway(failed(Stage::kTls, Cause::kConnectionLost)));
   EXPECT_TRUE(TurnsAway(failed(Stage::kEhlo, Cause::kConnectionLost)));
   EXPECT_FALSE(TurnsAway(failed(Stage::kAuth, Cause::kConnectionLost)));
-  EXPECT_FALSE(TurnsAway(failed(Stage::kTcp, Cause::kTimeout)));
+  EXPECT_TRUE(TurnsAway(failed(Stage::kTcp, Cause::kTimeout)));
+  EXPECT_TRUE(TurnsAway(failed(Stage::kTls, Cause::kTimeout)));
+  EXPECT_TRUE(TurnsAway(failed(Stage::kEhlo, Cause::kTimeout)));
+  EXPECT_FALSE(TurnsAway(failed(Stage::kAuth, Cause::kTimeout)));
   EXPECT_FALSE(TurnsAway(failed(Stage::kDns, Cause::kHostNotFound)));
   EXPECT_FALSE(TurnsAway(failed(Stage::kTls, Cause::kCertificate)));
 }

@@ -66,8 +66,9 @@ bool RefuseFlight(std::vector<int> codes, size_t recipients) {
   const auto refuses = [](int code) { return code >= 400; };
   const bool nobody =
       codes.size() == recipients + 1 && std::all_of(codes.begin() + 1, codes.end(), refuses);
-  // A recipient accepted without a sender may have come to a transaction that only the server sees.
-  const bool no_mail = refuses(codes[0]) && std::all_of(codes.begin(), codes.end(), refuses);
+  // A recipient accepted without a sender may have come to a transaction that only the server sees;
+  // after a bad sequence so may one that it said nothing of yet.
+  const bool no_mail = codes[0] != 503 && std::all_of(codes.begin(), codes.end(), refuses);
   const bool closing = std::find(codes.begin(), codes.end(), 421) != codes.end();
   return no_mail || nobody || closing;
 }

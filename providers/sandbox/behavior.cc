@@ -20,6 +20,10 @@ constexpr SandboxBehavior kBehaviors[] = {
     {"drop-after-data",
      "The message is kept, but the connection closes without a reply to its end: the sender cannot "
      "know."},
+    {"uncertain", "The same, but the message is not kept."},
+    {"toolarge", "Accepted, then 552 5.3.4 in reply to the end of the message."},
+    {"disconnect", "421 4.3.0 in reply to RCPT, and the connection closes."},
+    {"authfail", "As a username: 535 5.7.8 in reply to AUTH, whatever the password."},
 };
 static_assert(std::size(kBehaviors) == static_cast<size_t>(sandbox::Behavior::kNone));
 

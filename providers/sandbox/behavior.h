@@ -13,7 +13,19 @@
 namespace sendstep::providers::sandbox {
 
 // In the order of SandboxBehaviors(), which kNone is not part of.
-enum class Behavior { kReject, kTempfail, kGreylist, kQuota, kSlow, kDropAfterData, kNone };
+enum class Behavior {
+  kReject,
+  kTempfail,
+  kGreylist,
+  kQuota,
+  kSlow,
+  kDropAfterData,
+  kUncertain,
+  kTooLarge,
+  kDisconnect,
+  kAuthFail,
+  kNone
+};
 
 // By the local part of `address` before any "+", in any case: "Reject+1@example.com" is kReject.
 Behavior BehaviorOf(std::string_view address);

@@ -149,8 +149,9 @@ Step Dialog::OnAuthLine(std::string_view line) {
   const base::Secret response(*decoded);
   base::Wipe(*decoded);
   if (auth == Auth::kPlain) return OnPlainResponse(response.Reveal());
-  if (auth == Auth::kLoginPassword) return OnCredentials(!response.empty());
-  if (response.empty()) return OnCredentials(false);
+  if (auth == Auth::kLoginPassword) return OnCredentials(username_, !response.empty());
+  username_ = std::string(response.Reveal());
+  if (username_.empty()) return OnCredentials(username_, false);
   auth_ = Auth::kLoginPassword;
   return Say("334", "UGFzc3dvcmQ6");
 }
@@ -163,13 +164,16 @@ Step Dialog::OnPlainResponse(std::string_view decoded) {
       decoded.find('\0', second + 1) != std::string_view::npos) {
     return Fail("501 5.5.2", "PLAIN wants [authzid] NUL username NUL password");
   }
-  const bool has_username = second > first + 1;
-  const bool has_password = second + 1 < decoded.size();
-  return OnCredentials(has_username && has_password);
+  return OnCredentials(decoded.substr(first + 1, second - first - 1), second + 1 < decoded.size());
 }
 
-Step Dialog::OnCredentials(bool complete) {
-  if (!complete) return Fail("535 5.7.8", "Authentication failed: username or password is empty");
+Step Dialog::OnCredentials(std::string_view username, bool has_password) {
+  if (username.empty() || !has_password) {
+    return Fail("535 5.7.8", "Authentication failed: username or password is empty");
+  }
+  if (BehaviorOf(username) == Behavior::kAuthFail) {
+    return Fail("535 5.7.8", "Authentication failed (sandbox: authfail)");
+  }
   authenticated_ = true;
   return Say("235 2.7.0", "Authentication succeeded");
 }
@@ -264,6 +268,15 @@ std::optional<Step> Dialog::ApplyBehavior(const std::string& recipient) {
     case Behavior::kDropAfterData:
       transaction_.drop_after_data = true;
       break;
+    case Behavior::kUncertain:
+      transaction_.drop_after_data = transaction_.keeps_nothing = true;
+      break;
+    case Behavior::kTooLarge:
+      transaction_.keeps_nothing = true;
+      break;
+    case Behavior::kDisconnect:
+      return SayAndClose("421 4.3.0", "Closing (sandbox: disconnect)");
+    case Behavior::kAuthFail:
     case Behavior::kNone:
       break;
   }
@@ -333,10 +346,14 @@ Step Dialog::OnChunk(uint64_t size, const Received& received) {
 }
 
 Step Dialog::OnMessage(const Received& received) {
-  if (received.outcome != Received::Outcome::kKept) return NotReceived(received.outcome);
+  using Outcome = Received::Outcome;
+  if (received.outcome == Outcome::kTooLarge || received.outcome == Outcome::kNotWritten) {
+    return NotReceived(received.outcome);
+  }
   errors_ = 0;
   const Transaction ended = std::exchange(transaction_, {});
   if (ended.drop_after_data) return {.reply = {}, .next = Next::kClose};
+  if (ended.keeps_nothing) return Say("552 5.3.4", "Message too large (sandbox: toolarge)");
   return Say("250 2.0.0", "Ok: queued as " + received.id);
 }
 

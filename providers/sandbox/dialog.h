@@ -35,11 +35,12 @@ struct Transaction {
   bool chunking = false;  // a BDAT was seen
   bool slow = false;
   bool drop_after_data = false;
+  bool keeps_nothing = false;
 };
 
-// How receiving a message ended.
+// How receiving a message ended; kForgotten: on purpose.
 struct Received {
-  enum class Outcome { kKept, kTooLarge, kNotWritten } outcome = Outcome::kKept;
+  enum class Outcome { kKept, kTooLarge, kNotWritten, kForgotten } outcome = Outcome::kKept;
   std::string id;  // for the reply, when kept
 };
 
@@ -82,7 +83,8 @@ class Dialog {
 
   // A chunk that was not the last came in; `received` says how the message stands.
   Step OnChunk(uint64_t size, const Received& received);
-  // The end of the message came; ends the transaction. No reply with drop_after_data, which closes.
+  // The end of the message came; ends the transaction. `received` is to be kForgotten where the
+  // transaction keeps_nothing. No reply with drop_after_data, which closes.
   Step OnMessage(const Received& received);
 
   // The session was idle for too long.
@@ -117,8 +119,8 @@ class Dialog {
 
   Step OnAuthLine(std::string_view line);
   Step OnPlainResponse(std::string_view decoded);
-  // Any username with any password will do, but neither may be empty.
-  Step OnCredentials(bool complete);
+  // Any username but authfail with any password will do, but neither may be empty.
+  Step OnCredentials(std::string_view username, bool has_password);
   // Nothing: the parameters are fine and taken over into `transaction`.
   std::optional<Step> TakeMailParameters(const std::vector<Parameter>& parameters,
                                          Transaction& transaction);
@@ -136,6 +138,7 @@ class Dialog {
   bool authenticated_ = false;
   int errors_ = 0;
   std::string client_name_;
+  std::string username_;  // while AUTH LOGIN goes on
   Transaction transaction_;
 };
 

@@ -132,7 +132,9 @@ asio::awaitable<bool> Session::ReadChunk(uint64_t size) {
 }
 
 asio::awaitable<bool> Session::EndMessage() {
-  const Received received = incoming_->Keep();
+  const bool keeps = !dialog_.transaction().keeps_nothing;
+  const Received received =
+      keeps ? incoming_->Keep() : Received{.outcome = Received::Outcome::kForgotten, .id = {}};
   incoming_.reset();
   const bool kept = received.outcome == Received::Outcome::kKept;
   if (kept && dialog_.transaction().slow &&

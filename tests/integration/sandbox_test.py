@@ -15,9 +15,9 @@ class Sandbox(unittest.TestCase):
         cls.addClassCleanup(cls.server.stop)
         cls.inbox = support.Maildir(cls.server.folder / "state" / "sandbox")
 
-    def send(self, *to, request_id=None, deadline=30):
+    def send(self, *to, request_id=None, deadline=30, username="ada"):
         request = {
-            "config": {"smtp": {"provider": "sandbox", "username": "ada",
+            "config": {"smtp": {"provider": "sandbox", "username": username,
                                 "password": {"value": self.password}}},
             "email": {"from": {"email": "ada@example.org"}, "to": [{"email": t} for t in to],
                       "subject": self.id(), "text": "Hello"},
@@ -69,6 +69,26 @@ class Sandbox(unittest.TestCase):
         # It was kept: exactly the case nobody can know, and the Message-ID finds it.
         self.assertIsNotNone(self.inbox.find(answer.metadata["message_id"]))
 
+    def test_uncertain_is_the_same_without_the_message(self):
+        answer = self.send("uncertain@example.org", request_id="uncertain-2")
+        self.failed(answer, "DATA_LOSS", "DELIVERY_UNCERTAIN", "NETWORK", "uncertain")
+        self.assertIsNone(self.inbox.find(answer.metadata["message_id"]))
+
+    def test_toolarge(self):
+        answer = self.send("toolarge@example.org")
+        self.failed(answer, "INVALID_ARGUMENT", "MESSAGE_TOO_LARGE", "CONFIG", "false")
+        self.assertEqual("552", answer.metadata["smtp_code"])
+
+    def test_disconnect(self):
+        answer = self.send("disconnect@example.org")
+        self.failed(answer, "UNAVAILABLE", "SERVER_UNAVAILABLE", "PROVIDER", "true")
+        self.assertEqual("421", answer.metadata["smtp_code"])
+
+    def test_authfail(self):
+        answer = self.send("bob@example.org", username="authfail@example.org")
+        self.failed(answer, "FAILED_PRECONDITION", "AUTH_REFUSED", "CONFIG", "false")
+        self.assertEqual("535", answer.metadata["smtp_code"])
+
     def test_some_recipients_refused_for_good_is_partially_sent(self):
         answer = self.send("reject@example.org", "bob@example.org")
         self.assertTrue(answer.ok, answer.text)
@@ -103,7 +123,8 @@ class Sandbox(unittest.TestCase):
 
     def test_describe_lists_every_behaviour(self):
         sandbox = self.server.call("Describe", {}).message["sandbox"]
-        self.assertEqual({"reject", "tempfail", "greylist", "quota", "slow", "drop-after-data"},
+        self.assertEqual({"reject", "tempfail", "greylist", "quota", "slow", "drop-after-data",
+                          "uncertain", "toolarge", "disconnect", "authfail"},
                          {b["localPart"] for b in sandbox["behaviors"]})
         self.assertEqual(str(self.inbox.path), sandbox["maildir"])
 

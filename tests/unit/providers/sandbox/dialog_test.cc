@@ -186,6 +186,31 @@ TEST_F(DialogTest, RecipientsBehaveByName) {
   EXPECT_EQ(Code("RCPT TO:<drop-after-data@example.com>"), "250 2.1.5");
   EXPECT_TRUE(dialog_.transaction().slow);
   EXPECT_TRUE(dialog_.transaction().drop_after_data);
+  EXPECT_FALSE(dialog_.transaction().keeps_nothing);
+  const Step left = dialog_.OnLine("RCPT TO:<disconnect@example.com>");
+  EXPECT_THAT(left.reply, StartsWith("421 4.3.0"));
+  EXPECT_EQ(left.next, Next::kClose);
+}
+
+TEST_F(DialogTest, TooLargeIsToldAtTheEndOfTheMessage) {
+  Say("EHLO c");
+  Say("MAIL FROM:<a@example.com>");
+  EXPECT_EQ(Code("RCPT TO:<toolarge@example.com>"), "250 2.1.5");
+  EXPECT_TRUE(dialog_.transaction().keeps_nothing);
+  const Step end = dialog_.OnMessage({.outcome = Received::Outcome::kForgotten, .id = {}});
+  EXPECT_THAT(end.reply, StartsWith("552 5.3.4"));
+  EXPECT_EQ(end.next, Next::kLine);
+}
+
+TEST_F(DialogTest, AuthFailFailsWithAnyPasswordAndMechanism) {
+  Say("EHLO c");
+  dialog_.OnTlsStarted();
+  Say("EHLO c");
+  // NUL authfail NUL x
+  EXPECT_EQ(Code("AUTH PLAIN AGF1dGhmYWlsAHg="), "535 5.7.8");
+  // authfail+1@example.com, x
+  EXPECT_THAT(Say("AUTH LOGIN YXV0aGZhaWwrMUBleGFtcGxlLmNvbQ=="), StartsWith("334 "));
+  EXPECT_EQ(Code("eA=="), "535 5.7.8");
 }
 
 TEST_F(DialogTest, DataFollowsAnAcceptedRecipient) {

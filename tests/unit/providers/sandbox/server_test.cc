@@ -354,6 +354,24 @@ TEST(ServerTest, DropAfterDataKeepsTheMailAndClosesWithoutAReply) {
   EXPECT_EQ(running.OnlyContent(), kMail);
 }
 
+TEST(ServerTest, UncertainClosesWithoutAReplyAndKeepsNothing) {
+  RunningServer running;
+  Client client(running.endpoint());
+  client.Greet().Envelope("a@example.com", {"uncertain@example.com"});
+  EXPECT_EQ(client.Data(kMail), "");
+  EXPECT_TRUE(FilesIn(running.folder("new")).empty());
+}
+
+TEST(ServerTest, TooLargeKeepsNothingAndGoesOn) {
+  RunningServer running;
+  Client client(running.endpoint());
+  client.Greet().Envelope("a@example.com", {"toolarge@example.com"});
+  EXPECT_THAT(client.Data(kMail), StartsWith("552 5.3.4"));
+  EXPECT_TRUE(FilesIn(running.folder("new")).empty());
+  client.Envelope("a@example.com", {"b@example.com"});
+  EXPECT_THAT(client.Data(kMail), StartsWith("250 2.0.0"));
+}
+
 TEST(ServerTest, DropAfterDataAnswersTheRestOfAFlight) {
   RunningServer running;
   Client client(running.endpoint());

@@ -46,6 +46,11 @@ constexpr std::pair<std::string_view, std::string_view> kTitles[] = {
     {"Email.text", "Email text"},
     {"Email.reply_to", "Reply-To"},
     {"Email.in_reply_to", "In-Reply-To"},
+    {"Email.calendar", "Calendar object"},
+    {"Email.dsn", "Delivery status notifications"},
+    {"Email.require_tls", "Require TLS on the whole way"},
+    {"Dsn", "Delivery status notifications"},
+    {"Dsn.envelope_id", "Envelope id"},
     {"Unsubscribe.url", "Unsubscribe page"},
     {"Unsubscribe.email", "Unsubscribe mailbox"},
     {"Unsubscribe.one_click", "Unsubscribe by one click"},
@@ -77,6 +82,9 @@ constexpr std::pair<std::string_view, std::string_view> kGroups[] = {
     {"Email.sender", kAdvanced},
     {"Email.unsubscribe", kAdvanced},
     {"Email.priority", kAdvanced},
+    {"Email.calendar", kAdvanced},
+    {"Email.dsn", kAdvanced},
+    {"Email.require_tls", kAdvanced},
 };
 
 // References to secrets of the server: legal in the operator's files, refused in a step.

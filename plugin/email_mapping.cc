@@ -8,8 +8,10 @@
 #include "absl/strings/string_view.h"
 #include "plugin/limits.h"
 #include "transport/base/address.h"
+#include "transport/mime/calendar.h"
 #include "transport/mime/compose.h"
 #include "transport/mime/media_type.h"
+#include "transport/smtp/command.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -257,6 +259,62 @@ mime::Priority MapPriority(v1::Priority priority) {
   }
 }
 
+uint8_t NotifyBit(int notify) {
+  switch (notify) {
+    case v1::NOTIFY_ON_SUCCESS:
+      return smtp::Dsn::kSuccess;
+    case v1::NOTIFY_ON_FAILURE:
+      return smtp::Dsn::kFailure;
+    case v1::NOTIFY_ON_DELAY:
+      return smtp::Dsn::kDelay;
+    case v1::NOTIFY_ON_NEVER:
+      return smtp::Dsn::kNever;
+    default:
+      return 0;
+  }
+}
+
+smtp::Dsn MapDsn(const v1::Dsn& in, Findings& findings) {
+  smtp::Dsn out;
+  for (int i = 0; i < in.notify_size(); ++i) {
+    const uint8_t bit = NotifyBit(in.notify(i));
+    if (bit == 0) findings.Wrong(Indexed("dsn.notify", i), "FIELD_INVALID", "No such occasion.");
+    out.notify |= bit;
+  }
+  if ((out.notify & smtp::Dsn::kNever) != 0 && out.notify != smtp::Dsn::kNever) {
+    findings.Wrong("email.dsn.notify", "SETTINGS_CONTRADICT", "Never excludes other occasions.");
+  }
+  using Return = smtp::Dsn::Return;
+  if (!v1::ReturnContent_IsValid(in.content())) {
+    findings.Wrong("email.dsn.content", "FIELD_INVALID", "No such content.");
+  }
+  if (in.content() == v1::RETURN_CONTENT_FULL) out.content = Return::kFull;
+  if (in.content() == v1::RETURN_CONTENT_HEADERS) out.content = Return::kHeaders;
+  const std::string id_field = "email.dsn.envelope_id";
+  if (findings.CheckRaw(id_field, in.envelope_id()) &&
+      smtp::Xtext(in.envelope_id()).size() > kMaxEnvelopeId) {
+    findings.Wrong(id_field, "LIMIT_EXCEEDED",
+                   absl::StrCat("Longer than ", kMaxEnvelopeId, " characters as SMTP writes it."));
+  }
+  out.envelope_id = in.envelope_id();
+  if (out.notify == 0 && out.content == Return::kUnset && out.envelope_id.empty()) {
+    findings.Wrong("email.dsn", "FIELD_REQUIRED", "Asks for nothing: set notify, for example.");
+  }
+  return out;
+}
+
+void MapCalendar(v1::Email& email, mime::Message& out, Findings& findings) {
+  if (email.calendar().empty()) return;
+  const auto method = mime::CalendarMethod(email.calendar());
+  if (!method) {
+    findings.Wrong(
+        "email.calendar", "FIELD_INVALID",
+        absl::StrCat("Not a calendar object with a method: ", method.error().detail, "."),
+        "Give the whole object, from BEGIN:VCALENDAR to END:VCALENDAR.");
+  }
+  out.calendar = std::move(*email.mutable_calendar());
+}
+
 // A body may hold any line break, but no NUL (RFC 5322 2.3, RFC 2045 2.7).
 void CheckBody(const std::string& field, const std::string& body, Findings& findings) {
   if (body.find('\0') != std::string::npos) {
@@ -299,12 +357,20 @@ Checked<MappedRecipients> MapRecipients(const v1::Email& email) {
   return result;
 }
 
-Checked<base::Address> MapEnvelopeSender(const v1::Email& email, const base::Address& from) {
-  Checked<base::Address> result{from, {}};
-  if (email.envelope_sender().empty()) return result;
+Checked<smtp::Envelope> MapEnvelope(const v1::Email& email, const base::Address& from,
+                                    const smtp::TlsSettings& tls) {
+  Checked<smtp::Envelope> result;
   Findings findings;
-  if (auto address = MapAddress(email.envelope_sender(), "email.envelope_sender", findings)) {
-    result.value = *std::move(address);
+  result.value.sender = from;
+  if (!email.envelope_sender().empty()) {
+    result.value.sender = MapAddress(email.envelope_sender(), "email.envelope_sender", findings);
+  }
+  if (email.has_dsn()) result.value.dsn = MapDsn(email.dsn(), findings);
+  result.value.require_tls = email.require_tls();
+  if (email.require_tls() && (tls.policy == smtp::TlsPolicy::kNone || !tls.verify)) {
+    findings.Wrong("email.require_tls", "SETTINGS_CONTRADICT",
+                   "The SMTP settings do without TLS or without checking the certificate.",
+                   "Switch TLS and the check on, or do not require TLS.");
   }
   result.findings = std::move(findings.list);
   return result;
@@ -329,6 +395,7 @@ Checked<mime::Message> MapContent(v1::Email& email) {
   MapSender(email, out, findings);
   MapUnsubscribe(email, out, findings);
   out.priority = MapPriority(email.priority());
+  MapCalendar(email, out, findings);
   MapAttachments(email, out, findings);
   MapHeaders(email, out, findings);
   MapThread(email, out, findings);

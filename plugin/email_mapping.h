@@ -20,8 +20,10 @@ struct MappedRecipients {
 };
 Checked<MappedRecipients> MapRecipients(const v1::Email& email);
 
-// The envelope sender: the one asked for, else From's address.
-Checked<base::Address> MapEnvelopeSender(const v1::Email& email, const base::Address& from);
+// The envelope without its recipients. Its sender is the one asked for, else From's address. `tls`:
+// of the account.
+Checked<smtp::Envelope> MapEnvelope(const v1::Email& email, const base::Address& from,
+                                    const smtp::TlsSettings& tls);
 
 // Subject, bodies, attachments, headers and thread. `from`, `to` and `cc` are left to the caller.
 // Bodies and attachments are taken out of `email`, not copied.

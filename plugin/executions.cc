@@ -144,7 +144,8 @@ class LedgerGate final : public smtp::Gate {
 
 // To the recipients `send_to` alone.
 smtp::Envelope EnvelopeOf(const SendCommand& command, const std::vector<size_t>& send_to) {
-  smtp::Envelope envelope{command.envelope.sender, {}};
+  smtp::Envelope envelope = command.envelope;
+  envelope.recipients.clear();
   for (const size_t index : send_to) {
     envelope.recipients.push_back(command.envelope.recipients.at(index));
   }

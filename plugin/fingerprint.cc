@@ -36,6 +36,12 @@ class Parts {
     Add(mailbox);
     AddOwn(one_click ? "1" : "0");
   }
+  void Add(const smtp::Dsn& dsn) {
+    const auto& [notify, content, envelope_id] = dsn;
+    AddOwn(std::to_string(notify));
+    AddOwn(std::to_string(static_cast<int>(content)));
+    Add(envelope_id);
+  }
   template <class T>
   void Add(const std::optional<T>& one) {
     AddOwn(one ? "1" : "0");
@@ -59,8 +65,8 @@ class Parts {
 std::string Fingerprint(const KeyedDigest& digest, const SendCommand& command) {
   // Every member by name: one that is added later does not compile until it has a place here.
   const auto& [from, header_sender, to, cc, reply_to, subject, text, html, attachments, headers,
-               in_reply_to, references, unsubscribe, priority] = command.message;
-  const auto& [sender, recipients] = command.envelope;
+               in_reply_to, references, unsubscribe, priority, calendar] = command.message;
+  const auto& [sender, recipients, dsn, require_tls] = command.envelope;
   Parts parts;
   parts.Add(from);
   parts.Add(to);
@@ -75,6 +81,9 @@ std::string Fingerprint(const KeyedDigest& digest, const SendCommand& command) {
   parts.AddOwn(std::to_string(static_cast<int>(priority)));
   parts.AddOwn(sender ? sender->Spec() : "");
   parts.Add(recipients);
+  parts.Add(calendar);
+  parts.Add(dsn);
+  parts.AddOwn(require_tls ? "1" : "0");
   return digest("fingerprint", parts.parts());
 }
 

@@ -30,6 +30,9 @@ inline constexpr std::chrono::hours kMaxDeadline{24};
 inline constexpr std::chrono::milliseconds kMinAnswerMargin{100};
 inline constexpr int kAnswerMarginPercent = 5;
 
+// Of a Dsn's envelope id, as xtext (RFC 3461 4.4).
+inline constexpr size_t kMaxEnvelopeId = 100;
+
 }  // namespace sendstep::plugin
 
 #endif  // SENDSTEP_PLUGIN_LIMITS_H_

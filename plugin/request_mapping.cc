@@ -66,16 +66,17 @@ Checked<SendCommand> MapSend(const v1::Config& config, v1::Email& email,
     command.account = std::move(account.value);
     Append(findings, std::move(account.findings));
   }
-  Checked<base::Address> envelope_sender = MapEnvelopeSender(email, content.value.from.address);
+  Checked<smtp::Envelope> envelope =
+      MapEnvelope(email, content.value.from.address, command.account.resolved.settings.tls);
   CheckProviderLimits(command.account.resolved.profile, recipients.value.envelope.size(), findings);
   Append(findings, std::move(recipients.findings));
-  Append(findings, std::move(envelope_sender.findings));
+  Append(findings, std::move(envelope.findings));
   Append(findings, std::move(content.findings));
 
   command.message = std::move(content.value);
   command.message.to = std::move(recipients.value.to);
   command.message.cc = std::move(recipients.value.cc);
-  command.envelope.sender = std::move(envelope_sender.value);
+  command.envelope = std::move(envelope.value);
   command.envelope.recipients = std::move(recipients.value.envelope);
   command.recipient_names = std::move(recipients.value.names);
   return result;
@@ -183,17 +184,19 @@ Checked<ValidateCommand> MapValidate(v1::ValidateConfigRequest request,
   }
   if (!request.has_email() && !probe) return result;
   Checked<MappedRecipients> recipients = MapRecipients(request.email());
-  Checked<base::Address> envelope_sender = MapEnvelopeSender(request.email(), from.address);
+  Checked<smtp::Envelope> envelope =
+      MapEnvelope(request.email(), from.address, command.account.resolved.settings.tls);
   CheckProviderLimits(command.account.resolved.profile, recipients.value.envelope.size(), findings);
   Append(findings, std::move(recipients.findings));
-  Append(findings, std::move(envelope_sender.findings));
+  Append(findings, std::move(envelope.findings));
   // A probe needs no body; an email that brings any content is checked whole.
   if (request.has_email() &&
       (!probe || !request.email().html().empty() || !request.email().text().empty())) {
     Append(findings, MapContent(*request.mutable_email()).findings);
   }
   if (probe) {
-    command.envelope = smtp::Envelope{envelope_sender.value, std::move(recipients.value.envelope)};
+    command.envelope = std::move(envelope.value);
+    command.envelope->recipients = std::move(recipients.value.envelope);
     command.recipient_names = std::move(recipients.value.names);
   }
   return result;

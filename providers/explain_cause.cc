@@ -355,6 +355,11 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
           absl::StrCat("An address has letters beyond ASCII before its @, and ",
                        resolved.settings.host, " does not take such addresses", Detail(error), "."),
           "Use an address in plain letters, or a provider that offers SMTPUTF8.");
+    case Cause::kExtensionNotOffered:
+      return Permanent("EXTENSION_NOT_OFFERED", Fault::kConfig,
+                       absl::StrCat("The email asks for what ", resolved.settings.host,
+                                    " does not offer", Detail(error), "."),
+                       "Take it from the email, or use a provider that offers it.");
     case Cause::kGateClosed:
       return Passing("LEDGER_UNAVAILABLE", Fault::kPlugin, kNetworkDelay,
                      "sendstep could not record in its ledger that it was about to send the email, "

@@ -56,6 +56,7 @@ inline constexpr auto kReasons = std::to_array<std::string_view>({
     "MESSAGE_TOO_LARGE",
     "MESSAGE_REFUSED",
     "SMTPUTF8_NOT_OFFERED",
+    "EXTENSION_NOT_OFFERED",
     "QUOTA_EXCEEDED",
     "RATE_LIMITED",
     "SERVER_UNAVAILABLE",

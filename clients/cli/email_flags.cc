@@ -120,6 +120,21 @@ absl::Status AddHeader(const std::string& text, v1::Email& email) {
   return absl::OkStatus();
 }
 
+void ApplyDsn(const EmailFlags& flags, v1::Dsn& dsn) {
+  if (!flags.notify.empty()) dsn.clear_notify();
+  for (const std::string& word : flags.notify) {
+    dsn.add_notify(word == "success"   ? v1::NOTIFY_ON_SUCCESS
+                   : word == "failure" ? v1::NOTIFY_ON_FAILURE
+                   : word == "delay"   ? v1::NOTIFY_ON_DELAY
+                                       : v1::NOTIFY_ON_NEVER);
+  }
+  if (flags.return_content) {
+    dsn.set_content(*flags.return_content == "full" ? v1::RETURN_CONTENT_FULL
+                                                    : v1::RETURN_CONTENT_HEADERS);
+  }
+  if (flags.envelope_id) dsn.set_envelope_id(*flags.envelope_id);
+}
+
 }  // namespace
 
 absl::Status ApplyEmailFlags(const EmailFlags& flags, Environment& environment, v1::Email& email) {
@@ -133,6 +148,15 @@ absl::Status ApplyEmailFlags(const EmailFlags& flags, Environment& environment, 
   if (flags.one_click) email.mutable_unsubscribe()->set_one_click(true);
   if (flags.priority) {
     email.set_priority(*flags.priority == "high" ? v1::PRIORITY_HIGH : v1::PRIORITY_LOW);
+  }
+  ApplyDsn(flags, *email.mutable_dsn());
+  if (email.dsn().ByteSizeLong() == 0) email.clear_dsn();
+  if (flags.require_tls) email.set_require_tls(true);
+  if (flags.calendar_file) {
+    absl::StatusOr<std::string> object =
+        ReadFile(environment, *flags.calendar_file, "--calendar", kMaxRequestBytes);
+    if (!object.ok()) return object.status();
+    email.set_calendar(*std::move(object));
   }
   status =
       ApplyBody(flags.text, flags.text_file, "--text-file", environment, *email.mutable_text());

@@ -99,6 +99,18 @@ void AddEmailFlags(CLI::App& app, EmailFlags& email) {
   add("--unsubscribe-email", email.unsubscribe_email, "ADDRESS", "Mailbox that does the same");
   app.add_flag("--one-click", email.one_click, "A POST to --unsubscribe-url suffices (RFC 8058)")
       ->group(group);
+  add("--calendar", email.calendar_file, "FILE",
+      "Calendar object with a METHOD, such as an invitation");
+  app.add_option("--notify", email.notify, "Ask for a report on: success, failure, delay; or never")
+      ->type_name("WORD")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"success", "failure", "delay", "never"}))
+      ->group(group);
+  add("--return", email.return_content, "WORD", "What a report brings back: headers or full")
+      ->check(CLI::IsMember({"headers", "full"}));
+  add("--envelope-id", email.envelope_id, "TEXT", "Name that the reports repeat");
+  app.add_flag("--require-tls", email.require_tls, "Verified TLS on the whole way (RFC 8689)")
+      ->group(group);
   add("--priority", email.priority, "WORD", "high or low")->check(CLI::IsMember({"high", "low"}));
 }
 

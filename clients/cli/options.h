@@ -41,10 +41,12 @@ struct SecretFlags {
 // What to send.
 struct EmailFlags {
   std::optional<std::string> from, subject, text, text_file, html, html_file, envelope_sender,
-      in_reply_to, sender, unsubscribe_url, unsubscribe_email, priority;
+      in_reply_to, sender, unsubscribe_url, unsubscribe_email, priority, calendar_file,
+      return_content, envelope_id;
   bool one_click = false;
-  std::vector<std::string> to, cc, bcc, reply_to;         // replace the step file's
-  std::vector<std::string> attach, inline_files, header;  // come after the step file's
+  bool require_tls = false;
+  std::vector<std::string> to, cc, bcc, reply_to, notify;  // replace the step file's
+  std::vector<std::string> attach, inline_files, header;   // come after the step file's
 };
 
 // Flags of send, test and validate.

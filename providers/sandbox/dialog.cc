@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "transport/base/address.h"
 #include "transport/base/secret.h"
 
@@ -13,6 +15,7 @@ namespace sendstep::providers::sandbox {
 namespace {
 
 constexpr size_t kMaxClientNameBytes = 255;
+constexpr size_t kMaxEnvelopeId = 100;  // RFC 3461 4.4
 
 absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -108,6 +111,7 @@ Step Dialog::OnHello(const Command& command) {
                                 "250-ENHANCEDSTATUSCODES\r\n",  //
                                 "250-8BITMIME\r\n",             //
                                 "250-SMTPUTF8\r\n",             //
+                                "250-DSN\r\n",                  //
                                 "250 CHUNKING\r\n")};
 }
 
@@ -214,6 +218,15 @@ std::optional<Step> Dialog::TakeMailParameters(const std::vector<Parameter>& par
     } else if (parameter.keyword == "SMTPUTF8") {
       if (parameter.value) return Fail("501 5.5.4", "SMTPUTF8 takes no value");
       transaction.smtp_utf8 = true;
+    } else if (parameter.keyword == "RET") {
+      if (!absl::EqualsIgnoreCase(value, "FULL") && !absl::EqualsIgnoreCase(value, "HDRS")) {
+        return Fail("501 5.5.4", "RET wants FULL or HDRS");
+      }
+    } else if (parameter.keyword == "ENVID") {
+      if (value.empty() || value.size() > kMaxEnvelopeId || !base::IsAscii(value)) {
+        return Fail("501 5.5.4", "ENVID wants 1 to 100 characters");
+      }
+      transaction.envelope_id = value;
     } else if (parameter.keyword == "AUTH" && tls_) {
       if (!parameter.value) return Fail("501 5.5.4", "AUTH wants a value");
     } else {
@@ -230,9 +243,9 @@ Step Dialog::OnRcpt(const Command& command) {
   if (transaction_.chunking) return Say("503 5.5.1", "The message has begun");
   std::optional<PathArgument> path = ParsePathArgument(command.argument, "TO:");
   if (!path) return Fail("501 5.5.4", "Syntax: RCPT TO:<address>");
-  if (!path->parameters.empty()) {
-    return Fail("555 5.5.4",
-                absl::StrCat("Parameter not offered: ", path->parameters.front().keyword));
+  bool notify_success = false;
+  if (auto refused = TakeRcptParameters(path->parameters, notify_success)) {
+    return *std::move(refused);
   }
   const std::string& recipient = path->address;
   // The one address without a domain (RFC 5321 4.5.1).
@@ -248,7 +261,31 @@ Step Dialog::OnRcpt(const Command& command) {
   }
   if (auto refused = ApplyBehavior(recipient)) return *std::move(refused);
   transaction_.recipients.push_back(recipient);
+  if (notify_success) transaction_.notify_success.push_back(recipient);
   return Say("250 2.1.5", "Recipient ok");
+}
+
+std::optional<Step> Dialog::TakeRcptParameters(const std::vector<Parameter>& parameters,
+                                               bool& notify_success) {
+  for (const Parameter& parameter : parameters) {
+    if (hello_ != Hello::kEhlo) return Fail("555 5.5.4", "Parameters need EHLO");
+    const std::string value = absl::AsciiStrToUpper(parameter.value.value_or(""));
+    if (parameter.keyword == "NOTIFY") {
+      const std::vector<std::string> words = absl::StrSplit(value, ',');
+      const bool known = std::all_of(words.begin(), words.end(), [](const std::string& word) {
+        return word == "SUCCESS" || word == "FAILURE" || word == "DELAY";
+      });
+      if (value != "NEVER" && !known) {
+        return Fail("501 5.5.4", "NOTIFY wants NEVER, or some of SUCCESS, FAILURE, DELAY");
+      }
+      notify_success = absl::c_linear_search(words, "SUCCESS");
+    } else if (parameter.keyword != "ORCPT") {
+      return Fail("555 5.5.4", absl::StrCat("Parameter not offered: ", parameter.keyword));
+    } else if (!absl::StrContains(value, ';')) {
+      return Fail("501 5.5.4", "ORCPT wants type;address");
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<Step> Dialog::ApplyBehavior(const std::string& recipient) {

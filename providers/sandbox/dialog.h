@@ -36,6 +36,9 @@ struct Transaction {
   bool slow = false;
   bool drop_after_data = false;
   bool keeps_nothing = false;
+  // RFC 3461.
+  std::string envelope_id;                  // as xtext; "" where none was given
+  std::vector<std::string> notify_success;  // of `recipients`
 };
 
 // How receiving a message ended; kForgotten: on purpose.
@@ -124,6 +127,9 @@ class Dialog {
   // Nothing: the parameters are fine and taken over into `transaction`.
   std::optional<Step> TakeMailParameters(const std::vector<Parameter>& parameters,
                                          Transaction& transaction);
+  // Nothing: the parameters are fine; `notify_success` as asked for.
+  std::optional<Step> TakeRcptParameters(const std::vector<Parameter>& parameters,
+                                         bool& notify_success);
   // Nothing: the recipient is accepted, and behaves from now on.
   std::optional<Step> ApplyBehavior(const std::string& recipient);
   Step NotReceived(Received::Outcome outcome);

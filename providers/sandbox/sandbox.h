@@ -1,7 +1,7 @@
 // The sandbox: an SMTP server in this process that keeps what it gets in a Maildir and never lets
 // it out. Listens on loopback only. Speaks STARTTLS with a certificate made at start, AUTH PLAIN
-// and LOGIN (any username and password pass), PIPELINING, CHUNKING, 8BITMIME, SMTPUTF8, SIZE,
-// ENHANCEDSTATUSCODES.
+// and LOGIN (any username and password pass), PIPELINING, CHUNKING, 8BITMIME, SMTPUTF8, SIZE, DSN
+// (the report of a success is kept as another message), ENHANCEDSTATUSCODES.
 #ifndef SENDSTEP_PROVIDERS_SANDBOX_SANDBOX_H_
 #define SENDSTEP_PROVIDERS_SANDBOX_SANDBOX_H_
 

@@ -131,12 +131,23 @@ asio::awaitable<bool> Session::ReadChunk(uint64_t size) {
   co_return true;
 }
 
+// One that cannot be stored is lost, as reports may be.
+void Session::ReportSuccess(const std::string& id) {
+  const Transaction& transaction = dialog_.transaction();
+  if (transaction.notify_success.empty() || transaction.sender->empty()) return;
+  Incoming report(shared_->maildir, [&](std::string_view report_id) {
+    return SuccessReport(transaction, id, report_id, std::chrono::system_clock::now());
+  });
+  report.Keep();
+}
+
 asio::awaitable<bool> Session::EndMessage() {
   const bool keeps = !dialog_.transaction().keeps_nothing;
   const Received received =
       keeps ? incoming_->Keep() : Received{.outcome = Received::Outcome::kForgotten, .id = {}};
   incoming_.reset();
   const bool kept = received.outcome == Received::Outcome::kKept;
+  if (kept) ReportSuccess(received.id);
   if (kept && dialog_.transaction().slow &&
       !co_await connection_.Sleep(shared_->options.slow_delay)) {
     co_return false;

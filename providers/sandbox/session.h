@@ -69,6 +69,8 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<bool> ReadChunk(uint64_t size);
   Step Answer(const Line& line);
   void BeginMessage();
+  // To a sender who asked for it.
+  void ReportSuccess(const std::string& id);
 
   const asio::any_io_executor executor_;
   const std::shared_ptr<Shared> shared_;

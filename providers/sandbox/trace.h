@@ -16,6 +16,11 @@ namespace sendstep::providers::sandbox {
 std::string TraceHeaders(const Dialog& dialog, std::string_view client_ip, std::string_view id,
                          std::chrono::system_clock::time_point now);
 
+// The whole report that recipients of a message with `id` have it (RFC 3464), to its sender, who
+// asked for it; as a message of its own, with the id `report_id`.
+std::string SuccessReport(const Transaction& transaction, std::string_view id,
+                          std::string_view report_id, std::chrono::system_clock::time_point now);
+
 }  // namespace sendstep::providers::sandbox
 
 #endif  // SENDSTEP_PROVIDERS_SANDBOX_TRACE_H_

@@ -66,6 +66,27 @@ class TheSameEmailArrivesEqual(unittest.TestCase):
                 found[re.search(rb"^Delivered-To: (.*)$", raw, re.MULTILINE)[1].decode()] = raw
         return found if sorted(found) == sorted(sample.recipients()) else None
 
+    def test_postfix_reports_the_delivery_to_who_asked_for_it(self):
+        if self.postfix is None:
+            self.skipTest(servers.why_not_postfix())
+        email_fields = dict(sample.email(), dsn={
+            "notify": ["NOTIFY_ON_SUCCESS"], "content": "RETURN_CONTENT_HEADERS",
+            "envelopeId": "order 7+a"})
+        answer = self.server.execute({
+            "config": {"smtp": self.smtp(self.postfix.ports["submission"], "TLS_MODE_STARTTLS")},
+            "email": email_fields})
+        self.assertTrue(answer.ok, f"{answer.code}: {answer.text}")
+        report = support.until(self.report, "a report")
+        self.assertIn(b"order 7+a", report)
+        for recipient in sample.recipients():
+            self.assertIn(f"rfc822; {recipient}".encode(), report)
+
+    def report(self):
+        for raw in self.postfix.maildir.messages():
+            if b"Original-Envelope-Id" in raw and b"Action: delivered" in raw:
+                return raw
+        return None
+
     def test_through_postfix_submission_with_starttls(self):
         self.through_postfix("submission", "TLS_MODE_STARTTLS")
 

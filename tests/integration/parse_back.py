@@ -193,15 +193,26 @@ def _is_7bit(content):
 def _wanted_structure(expected):
     html = bool(expected.get("html"))
     inline, files = _split_attachments(expected)
+    files = files + _invitation(expected)
     bodies = []
     if expected.get("text") or _shows_words(expected.get("html")) or (not html and not files):
         bodies.append("text/plain")
     if html:
         bodies.append(_group("related", ["text/html"] + [_wanted_type(a) for a in inline]))
+    if expected.get("calendar"):
+        bodies.append("text/calendar")
     if not files:
         return _group("alternative", bodies)
     body = [_group("alternative", bodies)] if bodies else []
     return ["multipart/mixed"] + body + [_wanted_type(a) for a in files]
+
+
+def _invitation(expected):
+    """The calendar object as a file."""
+    if not expected.get("calendar"):
+        return []
+    content = base64.b64encode(expected["calendar"].encode()).decode()
+    return [{"filename": "invite.ics", "contentType": "application/ics", "content": content}]
 
 
 def _shows_words(html):
@@ -253,6 +264,16 @@ def _compare_parts(expected, message):
         differences += _compare_text("text", expected.get("text", ""), leaves.pop(0))
     if expected.get("html"):
         differences += _compare_text("html", expected["html"], leaves.pop(0))
+    # Inline parts stand beside the HTML, the calendar behind both.
+    shown = leaves[: len(inline)]
+    del leaves[: len(inline)]
+    if expected.get("calendar"):
+        part = leaves.pop(0)
+        differences += _compare_text("calendar", expected["calendar"], part)
+        if f"METHOD:{part.get_param('method')}" not in expected["calendar"]:
+            differences.append(f"calendar: method {part.get_param('method')}")
+    leaves = shown + leaves
+    files = files + _invitation(expected)
     for number, attachment in enumerate(inline + files, 1):
         disposition = "inline" if attachment in inline else "attachment"
         differences += [

@@ -58,6 +58,13 @@ HTML = ("<!doctype html><html><body><h1>Grüße 🎉</h1><p>Die Rechnung hängt 
         + "</p></body></html>\n")
 
 
+CALENDAR = "\r\n".join([
+    "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//sendstep//test//EN", "METHOD:REQUEST",
+    "BEGIN:VEVENT", "UID:7@example.org", "DTSTAMP:20261127T090000Z", "DTSTART:20261201T090000Z",
+    "SUMMARY:Gespräch über die Rechnung", "ORGANIZER:mailto:ada@example.org",
+    "ATTENDEE:mailto:juergen@receiver.example", "END:VEVENT", "END:VCALENDAR", ""])
+
+
 def email():
     """The email in the JSON mapping of sendstep.v1.Email."""
     return {
@@ -85,6 +92,7 @@ def email():
         "unsubscribe": {"url": "https://example.org/leave?who=%C3%BC&list=1",
                         "email": "leave+list@example.org", "oneClick": True},
         "priority": "PRIORITY_HIGH",
+        "calendar": CALENDAR,
         "references": ["<zero@receiver.example>", "<first@receiver.example>"],
     }
 

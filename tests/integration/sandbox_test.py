@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The sandbox's recipients that behave badly on purpose, as an engine sees them through Execute."""
 
+import email
 import unittest
 
 import runner
@@ -88,6 +89,24 @@ class Sandbox(unittest.TestCase):
         answer = self.send("bob@example.org", username="authfail@example.org")
         self.failed(answer, "FAILED_PRECONDITION", "AUTH_REFUSED", "CONFIG", "false")
         self.assertEqual("535", answer.metadata["smtp_code"])
+
+    def test_a_report_of_success_comes_to_who_asked_for_it(self):
+        answer = self.server.execute({
+            "config": {"smtp": {"provider": "sandbox"}},
+            "email": {"from": {"email": "ada@example.org"}, "to": [{"email": "bob@example.org"}],
+                      "cc": [{"email": "reject@example.org"}], "subject": self.id(), "text": "Hello",
+                      "dsn": {"notify": ["NOTIFY_ON_SUCCESS"], "envelopeId": "order 7+a"}}})
+        self.assertTrue(answer.ok, answer.text)
+        reports = [message for message in map(email.message_from_bytes, self.inbox.messages())
+                   if message["Auto-Submitted"] == "auto-replied"]
+        self.assertEqual(["<>"], [report["Return-Path"] for report in reports])
+        report = reports[0]
+        self.assertEqual("<ada@example.org>", report["To"])
+        self.assertEqual("multipart/report", report.get_content_type())
+        envelope, recipient = report.get_payload(1).get_payload()
+        self.assertEqual("order 7+a", envelope["Original-Envelope-Id"])
+        self.assertEqual(("rfc822; bob@example.org", "delivered", "2.0.0"),
+                         (recipient["Final-Recipient"], recipient["Action"], recipient["Status"]))
 
     def test_some_recipients_refused_for_good_is_partially_sent(self):
         answer = self.send("reject@example.org", "bob@example.org")

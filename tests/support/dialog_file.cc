@@ -31,6 +31,7 @@ const std::map<std::string, Cause>& Causes() {
       {"plaintext_credentials", Cause::kPlaintextCredentials},
       {"message_too_large", Cause::kMessageTooLarge},
       {"smtputf8_not_offered", Cause::kSmtpUtf8NotOffered},
+      {"extension_not_offered", Cause::kExtensionNotOffered},
       {"greeting_refused", Cause::kGreetingRefused},
       {"gate_closed", Cause::kGateClosed},
       {"refused", Cause::kRefused}};
@@ -98,6 +99,10 @@ class Reader {
   void Header(const std::string& key, const std::string& value);
   void Expect(const std::string& value);
   void MakeCredentials(const std::string& kind);
+  smtp::Dsn& Dsn() {
+    auto& dsn = file_.envelope.dsn;
+    return dsn ? *dsn : dsn.emplace();
+  }
   void Script(const std::string& line);
   void ServerLine(const std::string& text);
   void ClientLine(const std::string& text);
@@ -170,6 +175,19 @@ void Reader::Header(const std::string& key, const std::string& value) {
     if (value != "<>") file_.envelope.sender = Address(value);
   } else if (key == "to") {
     for (const auto& address : Split(value)) file_.envelope.recipients.push_back(Address(address));
+  } else if (key == "notify") {
+    static const std::map<std::string, smtp::Dsn::Notify> kWords = {
+        {"never", smtp::Dsn::kNever},
+        {"success", smtp::Dsn::kSuccess},
+        {"failure", smtp::Dsn::kFailure},
+        {"delay", smtp::Dsn::kDelay}};
+    for (const auto& word : Split(value)) Dsn().notify |= Lookup(kWords, word);
+  } else if (key == "return") {
+    Dsn().content = value == "full" ? smtp::Dsn::Return::kFull : smtp::Dsn::Return::kHeaders;
+  } else if (key == "envelope-id") {
+    Dsn().envelope_id = value;
+  } else if (key == "require-tls") {
+    file_.envelope.require_tls = value == "yes";
   } else if (key == "message-bytes") {
     file_.message = GeneratedMessage(std::stoul(value));
   } else if (key == "action") {
@@ -190,7 +208,8 @@ void Reader::Header(const std::string& key, const std::string& value) {
   } else if (key == "distrust") {
     file_.expect.distrust.pipelining = value == "pipelining";
     file_.expect.distrust.chunking = value == "chunking";
-    if (!file_.expect.distrust.any()) throw std::runtime_error("of pipelining or chunking");
+    file_.expect.distrust.at_once = value == "at-once";
+    if (!file_.expect.distrust.any()) throw std::runtime_error("no such distrust");
   } else if (key == "stages") {
     file_.expect.stages = Split(value);
   } else {

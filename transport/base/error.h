@@ -47,6 +47,7 @@ enum class Cause {
   kPlaintextCredentials,  // credentials would cross the network readable
   kMessageTooLarge,       // larger than SIZE (RFC 1870)
   kSmtpUtf8NotOffered,    // an address needs SMTPUTF8 (RFC 6531)
+  kExtensionNotOffered,   // the envelope asks for another extension; `detail` names it
   kGreetingRefused,       // the server's first reply refused; `reply` is set
   kRefused,               // the server's reply refused; `reply` is set
   kGateClosed,            // the caller's gate did not open; nothing was sent

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "transport/mime/calendar.h"
 #include "transport/mime/header_writer.h"
 #include "transport/mime/html_text.h"
 #include "transport/mime/message_check.h"
@@ -107,7 +108,8 @@ void WriteHeader(const Message& message, const ComposeOptions& options, std::str
   HeaderWriter("MIME-Version", out).Word("1.0");
 }
 
-// mixed(alternative(text, related(html, inline...)), attachments...), less what is not needed.
+// mixed(alternative(text, related(html, inline...), calendar), attachments..., invite.ics), less
+// what is not needed.
 Part Structure(const Message& message) {
   const bool has_html = !message.html.empty();
   std::vector<Part> related;
@@ -123,6 +125,12 @@ Part Structure(const Message& message) {
   const std::string& text = message.text.empty() ? of_html : message.text;
   if (!text.empty() || (!has_html && files.empty())) bodies.push_back(TextPart("plain", text));
   if (has_html) bodies.push_back(Multipart("related", std::move(related)));
+  if (!message.calendar.empty()) {
+    bodies.push_back(CalendarPart(message.calendar, *CalendarMethod(message.calendar)));
+    // For programs that know no such body.
+    Part& file = files.emplace_back(FilePart({"invite.ics", "application/ics", {}, {}}, false));
+    file.file = &message.calendar;
+  }
   if (files.empty()) return Multipart("alternative", std::move(bodies));
   std::vector<Part> mixed;
   if (!bodies.empty()) mixed.push_back(Multipart("alternative", std::move(bodies)));

@@ -33,10 +33,11 @@ struct ComposedMessage {
 };
 
 // Structure: text and html -> multipart/alternative (text first, made from the html where there is
-// none); inline parts -> multipart/related
-// around the html; attachments -> multipart/mixed around all. Bodies are quoted-printable or
-// base64, whichever is shorter, 7bit where nothing needs encoding; attachments base64
-// (message/rfc822 kept within RFC 2046 5.2.1). Errors: Stage::kConfig, Cause::kInvalid.
+// none, and the calendar object last); inline parts -> multipart/related around the html;
+// attachments, and the calendar object once more as invite.ics -> multipart/mixed around all.
+// Bodies are quoted-printable or base64, whichever is shorter, 7bit where nothing needs encoding;
+// attachments base64 (message/rfc822 kept within RFC 2046 5.2.1). Errors: Stage::kConfig,
+// Cause::kInvalid.
 base::Result<ComposedMessage> Compose(const Message& message, const ComposeOptions& options);
 // What is composed reads from the message.
 base::Result<ComposedMessage> Compose(Message&& message, const ComposeOptions& options) = delete;

@@ -54,6 +54,7 @@ struct Message {
   std::vector<std::string> references;  // msg-ids with brackets
   std::optional<Unsubscribe> unsubscribe;
   Priority priority = Priority::kNormal;
+  std::string calendar;  // an object that has a method (calendar.h), or empty
 };
 
 }  // namespace sendstep::mime

@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "transport/mime/calendar.h"
 #include "transport/mime/compose.h"
 #include "transport/mime/media_type.h"
 
@@ -176,6 +177,10 @@ Problem FindProblem(const Message& message) {
   if (auto problem = CheckAttachments(message.attachments)) return problem;
   if (auto problem = CheckHeaders(message)) return problem;
   if (auto problem = CheckUnsubscribe(message)) return problem;
+  if (!message.calendar.empty()) {
+    const auto method = CalendarMethod(message.calendar);
+    if (!method) return "the calendar object: " + method.error().detail;
+  }
   return CheckThread(message);
 }
 

@@ -124,15 +124,24 @@ class Writer {
   size_t index_ = 0;
 };
 
-}  // namespace
-
-Part TextPart(std::string_view subtype, std::string_view text) {
+Part BodyPart(const MediaType& type, std::string_view text) {
   Part part;
   part.text = CanonicalLines(text);
   part.encoding = ChooseEncoding(part.text);
-  WriteContentType({"text", std::string(subtype), {{"charset", "utf-8"}}}, {}, part.header);
+  WriteContentType(type, {}, part.header);
   WriteField("Content-Transfer-Encoding", EncodingName(part.encoding), part.header);
   return part;
+}
+
+}  // namespace
+
+Part TextPart(std::string_view subtype, std::string_view text) {
+  return BodyPart({"text", std::string(subtype), {{"charset", "utf-8"}}}, text);
+}
+
+Part CalendarPart(std::string_view object, std::string method) {
+  return BodyPart({"text", "calendar", {{"charset", "utf-8"}, {"method", std::move(method)}}},
+                  object);
 }
 
 Part FilePart(const Attachment& attachment, bool is_inline) {

@@ -31,6 +31,9 @@ struct Part {
 // A body of text/`subtype` in UTF-8.
 Part TextPart(std::string_view subtype, std::string_view text);
 
+// A calendar object as a body (RFC 6047 2.4): what mail programs show with buttons to answer.
+Part CalendarPart(std::string_view object, std::string method);
+
 // An attachment, or where `is_inline` what the HTML beside it shows. base64, but message/* stays
 // readable (RFC 2046 5.2.1 forbids to encode it): 7bit if its bytes allow that, else
 // application/octet-stream, which may be encoded. multipart/* is application/octet-stream, too: as

@@ -64,6 +64,7 @@ void AddLine(std::string_view line, Capabilities& capabilities) {
   if (keyword == "SMTPUTF8") capabilities.smtputf8 = true;
   if (keyword == "STARTTLS") capabilities.starttls = true;
   if (keyword == "DSN") capabilities.dsn = true;
+  if (keyword == "REQUIRETLS") capabilities.require_tls = true;
   if (keyword == "ENHANCEDSTATUSCODES") capabilities.enhanced_status_codes = true;
   if (keyword == "SIZE") {
     capabilities.size = true;

@@ -19,6 +19,7 @@ struct Capabilities {
   bool smtputf8 = false;               // RFC 6531
   bool starttls = false;               // RFC 3207
   bool dsn = false;                    // RFC 3461
+  bool require_tls = false;            // RFC 8689
   bool enhanced_status_codes = false;  // RFC 2034
   bool size = false;                   // RFC 1870
   uint64_t max_message_bytes = 0;      // of SIZE; 0: none named

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "transport/base/address.h"
+#include "transport/smtp/envelope.h"
 
 namespace sendstep::smtp {
 
@@ -15,6 +16,8 @@ struct MailParameters {
   std::optional<uint64_t> size;  // SIZE= (RFC 1870)
   bool eight_bit_mime = false;   // BODY=8BITMIME (RFC 6152)
   bool smtputf8 = false;         // SMTPUTF8 (RFC 6531)
+  std::optional<Dsn> dsn;        // RET= and ENVID= (RFC 3461)
+  bool require_tls = false;      // REQUIRETLS (RFC 8689)
 };
 
 std::string EhloCommand(std::string_view name);
@@ -22,7 +25,11 @@ std::string HeloCommand(std::string_view name);
 // Without a sender the null reverse-path "<>".
 std::string MailCommand(const std::optional<base::Address>& sender,
                         const MailParameters& parameters);
-std::string RcptCommand(const base::Address& recipient);
+// NOTIFY= where `dsn` says when.
+std::string RcptCommand(const base::Address& recipient, const std::optional<Dsn>& dsn = {});
+
+// RFC 3461 4: "+XX" for what is not printable ASCII, and for "+" and "=".
+std::string Xtext(std::string_view text);
 
 // The whole message as one chunk (RFC 3030 2).
 std::string LastChunkCommand(size_t bytes);

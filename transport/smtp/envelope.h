@@ -2,6 +2,7 @@
 #ifndef SENDSTEP_TRANSPORT_SMTP_ENVELOPE_H_
 #define SENDSTEP_TRANSPORT_SMTP_ENVELOPE_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,11 +14,24 @@ namespace sendstep::smtp {
 
 class Gate;
 
+// Delivery status notifications to ask for (RFC 3461). What is unset is the server's choice.
+struct Dsn {
+  // None of them, or kNever alone, or some of the others.
+  enum Notify : uint8_t { kNever = 1, kSuccess = 2, kFailure = 4, kDelay = 8 };
+  uint8_t notify = 0;
+  enum class Return { kUnset, kFull, kHeaders } content = Return::kUnset;
+  std::string envelope_id;  // printable ASCII, as xtext at most 100 characters
+};
+
 struct Envelope {
   // Unset: the null reverse-path "<>".
   std::optional<base::Address> sender;
   // At least one; no address twice.
   std::vector<base::Address> recipients;
+  std::optional<Dsn> dsn;
+  // Every server on the way uses verified TLS or gives the message back (RFC 8689). The settings
+  // have to ask for no less.
+  bool require_tls = false;
 };
 
 // How a message is sent.

@@ -131,6 +131,15 @@ Result<MailParameters> Transaction::Plan(const Envelope& envelope,
     return impossible(Cause::kInvalid,
                       "the message is not 7-bit and the server does not offer 8BITMIME");
   }
+  const auto not_offered = [&impossible](std::string_view extension) {
+    return impossible(Cause::kExtensionNotOffered, extension);
+  };
+  if (envelope.dsn && !capabilities_.dsn) return not_offered("DSN (RFC 3461)");
+  parameters.dsn = envelope.dsn;
+  if (envelope.require_tls && !capabilities_.require_tls) {
+    return not_offered("REQUIRETLS (RFC 8689)");
+  }
+  parameters.require_tls = envelope.require_tls;
   return parameters;
 }
 
@@ -140,7 +149,7 @@ void Transaction::MakeCommands(const Envelope& envelope, const MailParameters& p
   if (rset_first_) commands_.emplace_back(kRsetCommand);
   commands_.push_back(MailCommand(envelope.sender, parameters));
   for (const base::Address& recipient : envelope.recipients) {
-    commands_.push_back(RcptCommand(recipient));
+    commands_.push_back(RcptCommand(recipient, envelope.dsn));
   }
 }
 
@@ -445,8 +454,10 @@ asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::c
   dialog_.DataWritten(message_bytes, true);
   const base::Deadline reply_by = written ? deadline : deadline.Within(kEarlyReplyWait);
   Result<void> answered;
-  for (size_t command = 0; command <= recipient_count_ && answered; ++command) {
-    answered = co_await ReadReply(command, reply_by);
+  size_t replies = 0;
+  for (; replies <= recipient_count_; ++replies) {
+    answered = co_await ReadReply(replies, reply_by);
+    if (!answered) break;
   }
   const bool nobody =
       mail_refusal_ || (recipients_.size() == recipient_count_ && !SomeoneAccepted());
@@ -460,7 +471,8 @@ asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::c
     if (nobody && !accepted_without_mail_ && !hidden) co_return refused;
     // 421 in the place of an earlier reply: it takes no more.
     if (!error.reply) error.error_class = ErrorClass::kUncertain;
-    distrust_.at_once = !error.reply && !mail_refusal_ && recipients_.empty();
+    const bool left = error.cause == Cause::kConnectionLost || error.cause == Cause::kTimeout;
+    distrust_.at_once = replies == 0 && left;
     co_return error;
   }
   if (!nobody) dialog_.Enter(Stage::kData);

@@ -50,7 +50,7 @@ TEST_F(ConfigSchemaTest, IsA202012ObjectOfEmailAndConfig) {
 }
 
 TEST_F(ConfigSchemaTest, HoldsTheMessagesOfAStepAndNoOther) {
-  EXPECT_THAT(Keys(schema_["$defs"]), ElementsAre("Address", "Attachment", "Config", "Email",
+  EXPECT_THAT(Keys(schema_["$defs"]), ElementsAre("Address", "Attachment", "Config", "Dsn", "Email",
                                                   "Header", "Secret", "SmtpConfig", "Unsubscribe"));
 }
 

@@ -84,6 +84,12 @@ TEST(FingerprintTest, EverythingThatReadersSeeTellsEmailsApart) {
       [](SendCommand& c) { c.message.priority = mime::Priority::kHigh; },
       [](SendCommand& c) { c.message.priority = mime::Priority::kLow; },
       [](SendCommand& c) { c.envelope.sender = At("bounces@example.com"); },
+      [](SendCommand& c) { c.message.calendar = "BEGIN:VCALENDAR"; },
+      [](SendCommand& c) { c.envelope.dsn.emplace(); },
+      [](SendCommand& c) { c.envelope.dsn.emplace().notify = smtp::Dsn::kSuccess; },
+      [](SendCommand& c) { c.envelope.dsn.emplace().content = smtp::Dsn::Return::kFull; },
+      [](SendCommand& c) { c.envelope.dsn.emplace().envelope_id = "1"; },
+      [](SendCommand& c) { c.envelope.require_tls = true; },
       [](SendCommand& c) { c.envelope.sender.reset(); },
       [](SendCommand& c) { c.envelope.recipients.push_back(At("hidden@example.org")); },
       [](SendCommand& c) { std::swap(c.envelope.recipients[0], c.envelope.recipients[1]); }};

@@ -220,6 +220,47 @@ const BadInput kBadInputs[] = {
        r.mutable_email()->mutable_unsubscribe()->set_one_click(true);
      },
      "email.unsubscribe.one_click SETTINGS_CONTRADICT"},
+    {"CalendarThatIsNone", [](auto& r) { r.mutable_email()->set_calendar("Let us meet."); },
+     "email.calendar FIELD_INVALID"},
+    {"DsnForNothing", [](auto& r) { r.mutable_email()->mutable_dsn(); },
+     "email.dsn FIELD_REQUIRED"},
+    {"DsnNeverAndOnSuccess",
+     [](auto& r) {
+       r.mutable_email()->mutable_dsn()->add_notify(v1::NOTIFY_ON_NEVER);
+       r.mutable_email()->mutable_dsn()->add_notify(v1::NOTIFY_ON_SUCCESS);
+     },
+     "email.dsn.notify SETTINGS_CONTRADICT"},
+    {"DsnOnAnUnknownOccasion",
+     [](auto& r) {
+       r.mutable_email()->mutable_dsn()->add_notify(v1::NOTIFY_ON_DELAY);
+       r.mutable_email()->mutable_dsn()->add_notify(static_cast<v1::NotifyOn>(9));
+     },
+     "email.dsn.notify[1] FIELD_INVALID"},
+    {"DsnOfUnknownContent",
+     [](auto& r) {
+       r.mutable_email()->mutable_dsn()->set_content(static_cast<v1::ReturnContent>(9));
+       r.mutable_email()->mutable_dsn()->set_envelope_id("1");
+     },
+     "email.dsn.content FIELD_INVALID"},
+    {"LongEnvelopeId",
+     [](auto& r) { r.mutable_email()->mutable_dsn()->set_envelope_id(std::string(34, '=')); },
+     "email.dsn.envelope_id LIMIT_EXCEEDED"},
+    {"EnvelopeIdWithACommand",
+     [](auto& r) { r.mutable_email()->mutable_dsn()->set_envelope_id("1\r\nRSET"); },
+     "email.dsn.envelope_id CONTROL_CHARACTER"},
+    {"RequireTlsWithoutTls",
+     [](auto& r) {
+       r.mutable_email()->set_require_tls(true);
+       r.mutable_config()->mutable_smtp()->set_tls(v1::TLS_MODE_OFF);
+       r.mutable_config()->mutable_smtp()->set_allow_plaintext_auth(true);
+     },
+     "email.require_tls SETTINGS_CONTRADICT"},
+    {"RequireTlsWithoutVerification",
+     [](auto& r) {
+       r.mutable_email()->set_require_tls(true);
+       r.mutable_config()->mutable_smtp()->set_insecure_skip_verify(true);
+     },
+     "email.require_tls SETTINGS_CONTRADICT"},
     {"HeaderOfAField",
      [](auto& r) {
        r.mutable_email()->set_priority(v1::PRIORITY_HIGH);

@@ -184,6 +184,8 @@ TEST_F(ExplainTest, CausesHaveTheirReasonAndFault) {
        Retryable::kFalse},
       {Cause::kMessageTooLarge, Stage::kMailFrom, "MESSAGE_TOO_LARGE", Fault::kConfig,
        Retryable::kFalse},
+      {Cause::kExtensionNotOffered, Stage::kMailFrom, "EXTENSION_NOT_OFFERED", Fault::kConfig,
+       Retryable::kFalse},
       {Cause::kSmtpUtf8NotOffered, Stage::kMailFrom, "SMTPUTF8_NOT_OFFERED", Fault::kConfig,
        Retryable::kFalse},
       {Cause::kGateClosed, Stage::kData, "LEDGER_UNAVAILABLE", Fault::kPlugin, Retryable::kTrue},

@@ -11,6 +11,7 @@
 namespace sendstep::cli {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
@@ -63,6 +64,10 @@ TEST_F(RequestTest, FlagsFillSettingsAndEmail) {
   options_.email.unsubscribe_email = "leave@example.com";
   options_.email.one_click = true;
   options_.email.priority = "low";
+  options_.email.notify = {"success", "delay"};
+  options_.email.return_content = "full";
+  options_.email.envelope_id = "7";
+  options_.email.require_tls = true;
   options_.request_id = "run-1";
   const auto request = Build();
   const auto& smtp = request.config().smtp();
@@ -85,6 +90,11 @@ TEST_F(RequestTest, FlagsFillSettingsAndEmail) {
   EXPECT_EQ(request.email().unsubscribe().email(), "leave@example.com");
   EXPECT_TRUE(request.email().unsubscribe().one_click());
   EXPECT_EQ(request.email().priority(), v1::PRIORITY_LOW);
+  EXPECT_THAT(request.email().dsn().notify(),
+              ElementsAre(v1::NOTIFY_ON_SUCCESS, v1::NOTIFY_ON_DELAY));
+  EXPECT_EQ(request.email().dsn().content(), v1::RETURN_CONTENT_FULL);
+  EXPECT_EQ(request.email().dsn().envelope_id(), "7");
+  EXPECT_TRUE(request.email().require_tls());
   EXPECT_EQ(request.request_id(), "run-1");
 }
 

@@ -48,6 +48,7 @@ TEST_F(DialogTest, EhloListsWhatIsOfferedInClear) {
             "250-ENHANCEDSTATUSCODES\r\n"
             "250-8BITMIME\r\n"
             "250-SMTPUTF8\r\n"
+            "250-DSN\r\n"
             "250 CHUNKING\r\n");
 }
 
@@ -119,10 +120,13 @@ TEST_F(DialogTest, MailArgumentsAreChecked) {
   EXPECT_EQ(Code("MAIL FROM:<a@example.com> SIZE"), "501 5.5.4");
   EXPECT_EQ(Code("MAIL FROM:<a@example.com> BODY=BINARYMIME"), "501 5.5.4");
   EXPECT_EQ(Code("MAIL FROM:<a@example.com> SMTPUTF8=1"), "501 5.5.4");
-  EXPECT_EQ(Code("MAIL FROM:<a@example.com> RET=FULL"), "555 5.5.4");
+  EXPECT_EQ(Code("MAIL FROM:<a@example.com> RET=SOME"), "501 5.5.4");
+  EXPECT_EQ(Code("MAIL FROM:<a@example.com> ENVID"), "501 5.5.4");
+  EXPECT_EQ(Code("MAIL FROM:<a@example.com> BY=1"), "555 5.5.4");
   EXPECT_EQ(Code("MAIL FROM:<a@example.com> AUTH=<>"), "555 5.5.4");
   EXPECT_EQ(dialog_.transaction().sender, std::nullopt);
-  EXPECT_EQ(Code("MAIL FROM:<a@example.com> SIZE=1 BODY=8bitmime SMTPUTF8"), "250 2.1.0");
+  EXPECT_EQ(Code("MAIL FROM:<a@example.com> SIZE=1 BODY=8bitmime SMTPUTF8 RET=hdrs ENVID=1"),
+            "250 2.1.0");
 }
 
 TEST_F(DialogTest, NullSenderIsASender) {
@@ -150,7 +154,10 @@ TEST_F(DialogTest, RecipientArgumentsAreChecked) {
   EXPECT_EQ(Code("RCPT b@example.com"), "501 5.5.4");
   EXPECT_EQ(Code("RCPT TO:<>"), "501 5.1.3");
   EXPECT_EQ(Code("RCPT TO:<b@example..com>"), "501 5.1.3");
-  EXPECT_EQ(Code("RCPT TO:<b@example.com> NOTIFY=NEVER"), "555 5.5.4");
+  EXPECT_EQ(Code("RCPT TO:<b@example.com> NOTIFY=NEVER,DELAY"), "501 5.5.4");
+  EXPECT_EQ(Code("RCPT TO:<b@example.com> NOTIFY=SOMETIMES"), "501 5.5.4");
+  EXPECT_EQ(Code("RCPT TO:<b@example.com> ORCPT=b"), "501 5.5.4");
+  EXPECT_EQ(Code("RCPT TO:<b@example.com> BY=1"), "555 5.5.4");
   EXPECT_EQ(Code("RCPT TO:<Postmaster>"), "250 2.1.5");
 }
 

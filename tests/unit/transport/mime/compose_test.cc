@@ -330,6 +330,23 @@ TEST(Compose, PriorityIsSaidInBothWaysThatProgramsLookAt) {
   EXPECT_EQ(Field(Bytes(message), "X-Priority"), "5");
 }
 
+TEST(Compose, CalendarIsTheLastAlternativeAndAFile) {
+  Message message = Simple();
+  message.html = "<p>Coffee?</p>";
+  message.calendar =
+      "BEGIN:VCALENDAR\nVERSION:2.0\nMETHOD:REQUEST\nBEGIN:VEVENT\nUID:1\nEND:VEVENT\n"
+      "END:VCALENDAR\n";
+  const std::string bytes = Bytes(message);
+  const size_t html = bytes.find("Content-Type: text/html");
+  const size_t body = bytes.find("Content-Type: text/calendar; charset=utf-8; method=REQUEST");
+  const size_t file = bytes.find("Content-Type: application/ics; name=\"invite.ics\"");
+  EXPECT_LT(html, body);
+  EXPECT_LT(body, file);
+  EXPECT_NE(file, bytes.npos) << bytes;
+  EXPECT_THAT(bytes, HasSubstr("METHOD:REQUEST\r\nBEGIN:VEVENT\r\n"));
+  EXPECT_THAT(bytes, HasSubstr("Content-Disposition: attachment; filename=\"invite.ics\""));
+}
+
 TEST(Compose, NamesARecipientFieldEvenWhenAllAreBlind) {
   Message message = Simple();
   message.to.clear();
@@ -452,6 +469,8 @@ TEST(Compose, RefusesIdsTypesAndHeadersThatBreakTheFormat) {
          m.headers = {{"List-Unsubscribe", "<https://other.example>"}};
        }},
       {"In-Reply-To is not a message id", [](Message& m) { m.in_reply_to = "<a@b> <c@d>"; }},
+      {"the calendar object: it does not end with END:VCALENDAR",
+       [](Message& m) { m.calendar = "BEGIN:VCALENDAR\n"; }},
       {"References has what is not a message id", [](Message& m) { m.references = {"<>"}; }},
       {"References has what is not a message id",
        [](Message& m) { m.references = {"<" + std::string(1000, 'x') + ">"}; }},

@@ -19,13 +19,15 @@ base::Reply Ehlo(std::vector<std::string> keywords) {
 
 TEST(Capabilities, AreReadFromKeywordsInAnyCase) {
   const Capabilities c = ParseCapabilities(Ehlo({"pipelining", "CHUNKING", "8bitMIME", "SMTPUTF8",
-                                                 "StartTLS", "DSN", "ENHANCEDSTATUSCODES"}));
+                                                 "StartTLS", "DSN", "RequireTLS",
+                                                 "ENHANCEDSTATUSCODES"}));
   EXPECT_TRUE(c.pipelining);
   EXPECT_TRUE(c.chunking);
   EXPECT_TRUE(c.eight_bit_mime);
   EXPECT_TRUE(c.smtputf8);
   EXPECT_TRUE(c.starttls);
   EXPECT_TRUE(c.dsn);
+  EXPECT_TRUE(c.require_tls);
   EXPECT_TRUE(c.enhanced_status_codes);
   EXPECT_FALSE(c.size);
 }

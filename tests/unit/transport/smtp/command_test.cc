@@ -18,8 +18,26 @@ TEST(Command, MailNamesOnlyTheParametersGiven) {
   all.size = 42;
   all.eight_bit_mime = true;
   all.smtputf8 = true;
+  all.dsn = Dsn{0, Dsn::Return::kHeaders, "a b"};
+  all.require_tls = true;
   EXPECT_EQ(MailCommand(alice, all),
-            "MAIL FROM:<alice@example.org> SIZE=42 BODY=8BITMIME SMTPUTF8\r\n");
+            "MAIL FROM:<alice@example.org> SIZE=42 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+20b "
+            "REQUIRETLS\r\n");
+}
+
+TEST(Command, RcptNamesTheOccasionsOfNotifications) {
+  const base::Address bob = Address("bob@example.net");
+  const auto rcpt = [&bob](int notify) {
+    return RcptCommand(bob, Dsn{static_cast<uint8_t>(notify), Dsn::Return::kFull, "1"});
+  };
+  EXPECT_EQ(rcpt(0), "RCPT TO:<bob@example.net>\r\n");
+  EXPECT_EQ(rcpt(Dsn::kNever), "RCPT TO:<bob@example.net> NOTIFY=NEVER\r\n");
+  EXPECT_EQ(rcpt(Dsn::kFailure | Dsn::kSuccess),
+            "RCPT TO:<bob@example.net> NOTIFY=SUCCESS,FAILURE\r\n");
+}
+
+TEST(Command, XtextEncodesWhatWouldEndOrSplitAParameter) {
+  EXPECT_EQ(Xtext("a+b=c d\r\n\x7f~"), "a+2Bb+3Dc+20d+0D+0A+7F~");
 }
 
 TEST(Command, MailWithoutSenderHasTheNullReversePath) {

@@ -120,6 +120,7 @@ class Dialogs : public ::testing::TestWithParam<std::filesystem::path> {
     }
     EXPECT_EQ(outcome.distrust.pipelining, dialog_.expect.distrust.pipelining);
     EXPECT_EQ(outcome.distrust.chunking, dialog_.expect.distrust.chunking);
+    EXPECT_EQ(outcome.distrust.at_once, dialog_.expect.distrust.at_once);
     if (as_written && dialog_.gate.value_or(false)) {
       EXPECT_EQ(outcome.asked.size(), stream.end_of_data_begun() ? 1u : 0u);
     }

@@ -89,6 +89,8 @@ providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
   out.username = in.username();
   out.domain = in.domain();
   out.ca_pem = in.ca_pem();
+  out.pinned_key_sha256 = in.pinned_key_sha256();
+  out.tls13_only = in.min_tls_version() == v1::TLS_VERSION_1_3;
   out.auth_mechanism = MapMechanism(in.auth_mechanism());
   out.insecure_skip_verify = in.insecure_skip_verify();
   out.allow_plaintext_auth = in.allow_plaintext_auth();
@@ -149,6 +151,10 @@ Checked<AccountSource> CallerAccount(const v1::SmtpConfig& smtp) {
   result.value.config = MapSettings(smtp);
   if (!v1::TlsMode_IsValid(smtp.tls())) {
     result.findings.push_back(Wrong("config.smtp.tls", "FIELD_INVALID", "No such form of TLS."));
+  }
+  if (!v1::TlsVersion_IsValid(smtp.min_tls_version())) {
+    result.findings.push_back(
+        Wrong("config.smtp.min_tls_version", "FIELD_INVALID", "No such version of TLS."));
   }
   result.value.config.password = CallerSecret(smtp.password(), "password", result.findings);
   result.value.config.oauth2_token =
@@ -350,6 +356,8 @@ v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& accou
   }
   out.set_domain(resolved.settings.ehlo_name);
   if (source.config.ca_pem.size() <= kMaxShownPem) out.set_ca_pem(source.config.ca_pem);
+  out.set_pinned_key_sha256(Shown(source.config.pinned_key_sha256));
+  if (source.config.tls13_only) out.set_min_tls_version(v1::TLS_VERSION_1_3);
   if (source.config.auth_mechanism) {
     out.set_auth_mechanism(AuthMechanismOf(*source.config.auth_mechanism));
   }

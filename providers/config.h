@@ -27,6 +27,8 @@ struct SmtpConfig {
   std::string ca_pem;
   // The one to use; unset: whichever fits.
   std::optional<smtp::SaslMechanism> auth_mechanism;
+  std::string pinned_key_sha256;  // as given: base64
+  bool tls13_only = false;
   bool insecure_skip_verify = false;
   bool allow_plaintext_auth = false;
   // The default sender's address and display name, as given.

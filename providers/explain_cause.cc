@@ -184,6 +184,12 @@ Explained PlaintextOnTlsPort(const Resolved& resolved) {
 }
 
 Explained Certificate(const Error& error, const Resolved& resolved) {
+  if (!resolved.settings.tls.pinned_key_sha256.empty()) {
+    return Permanent("CERTIFICATE_INVALID", Fault::kConfig,
+                     absl::StrCat(resolved.settings.host, " is not trusted", Detail(error), "."),
+                     "Ask the server's operator whether its key is a new one, and then set "
+                     "pinned_key_sha256 to that one's; otherwise somebody stands in its place.");
+  }
   const bool own = error.detail.starts_with("certificate ");
   const bool issuers = error.detail.starts_with("an issuer's certificate ");
   if (issuers && !resolved.settings.tls.ca_pem.empty()) {

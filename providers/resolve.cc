@@ -188,12 +188,15 @@ class Resolver {
       contradict("port", "has a port of its own");
     if (config_.tls == TlsChoice::kImplicit) contradict("tls", "speaks STARTTLS");
     if (!config_.ca_pem.empty()) contradict("ca_pem", "brings its own certificate");
+    if (!config_.pinned_key_sha256.empty())
+      contradict("pinned_key_sha256", "makes a key at each start");
     settings.host = context_.sandbox->host;
     settings.port = context_.sandbox->port;
     settings.tls.policy =
         config_.tls == TlsChoice::kOff ? smtp::TlsPolicy::kNone : smtp::TlsPolicy::kStartTls;
     settings.tls.ca_pem = context_.sandbox->ca_pem;
     settings.tls.verify = !config_.insecure_skip_verify;
+    settings.tls.tls13_only = config_.tls13_only;
   }
 
   void ResolveHost() {

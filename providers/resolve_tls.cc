@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "providers/ports.h"
 
@@ -125,6 +126,32 @@ void ResolvePortAndTls(const SmtpConfig& config, const HostInput& host, const Pr
   if (chosen) WarnOfForm(profile, settings.port, *chosen, findings);
 }
 
+namespace {
+
+void ResolvePinnedKey(const SmtpConfig& config, bool off, smtp::SmtpSettings& settings,
+                      Findings& findings) {
+  constexpr std::string_view kField = "pinned_key_sha256";
+  constexpr size_t kSha256Bytes = 32;
+  if (config.pinned_key_sha256.empty()) return;
+  if (off || config.insecure_skip_verify || !config.ca_pem.empty()) {
+    findings.Error(std::string(kField), "SETTINGS_CONTRADICT",
+                   off ? "TLS is off, so there is no key to check."
+                       : "A pinned key is all that is checked; ca_pem and insecure_skip_verify say "
+                         "something else.",
+                   "Remove one of the two.");
+  }
+  std::string key;
+  if (!absl::Base64Unescape(config.pinned_key_sha256, &key) || key.size() != kSha256Bytes) {
+    findings.Error(std::string(kField), "FIELD_INVALID",
+                   "Not the base64 of a SHA-256: that has 44 characters.",
+                   "It is the hash of the server's public key, not of its certificate.");
+    return;
+  }
+  settings.tls.pinned_key_sha256 = key;
+}
+
+}  // namespace
+
 void ResolveTrust(const SmtpConfig& config, smtp::SmtpSettings& settings, Findings& findings) {
   const bool off = settings.tls.policy == TlsPolicy::kNone;
   settings.tls.verify = !config.insecure_skip_verify;
@@ -138,6 +165,12 @@ void ResolveTrust(const SmtpConfig& config, smtp::SmtpSettings& settings, Findin
                     "For a server with a private CA give its certificate in ca_pem instead.");
     }
   }
+  settings.tls.tls13_only = config.tls13_only;
+  if (config.tls13_only && off) {
+    findings.Error("min_tls_version", "SETTINGS_CONTRADICT", "TLS is off.",
+                   "Remove one of the two.");
+  }
+  ResolvePinnedKey(config, off, settings, findings);
   if (config.ca_pem.empty()) return;
   if (off) {
     findings.Error("ca_pem", "SETTINGS_CONTRADICT",

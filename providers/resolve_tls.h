@@ -14,7 +14,7 @@ namespace sendstep::providers {
 void ResolvePortAndTls(const SmtpConfig& config, const HostInput& host, const Profile& profile,
                        smtp::SmtpSettings& settings, Findings& findings);
 
-// Sets tls.verify and tls.ca_pem of `settings`, whose TLS policy is known.
+// Sets whom tls of `settings` trusts and the versions it speaks; its policy is known.
 void ResolveTrust(const SmtpConfig& config, smtp::SmtpSettings& settings, Findings& findings);
 
 }  // namespace sendstep::providers

@@ -42,6 +42,9 @@ void AddSmtpFlags(CLI::App& app, StepOptions& options) {
   add("--username", smtp.username, "NAME", "SMTP username");
   add("--domain", smtp.domain, "NAME", "Sender's host name or address for EHLO");
   add("--ca-file", smtp.ca_file, "FILE", "PEM certificates to trust instead of the system's");
+  add("--pinned-key", smtp.pinned_key, "BASE64",
+      "SHA-256 of the server's public key: trust it alone");
+  add("--min-tls", smtp.min_tls, "VERSION", "1.2 or 1.3")->check(CLI::IsMember({"1.2", "1.3"}));
   add("--auth-mechanism", smtp.auth_mechanism, "NAME",
       "The one SASL mechanism to use, e.g. SCRAM-SHA-256 or CRAM-MD5");
   app.add_flag("--insecure-skip-verify", smtp.insecure_skip_verify, "Accept any certificate")
@@ -118,7 +121,7 @@ void AddEmailFlags(CLI::App& app, EmailFlags& email) {
 
 bool SmtpFlags::Any() const {
   return provider || region || host || tls || username || domain || ca_file || auth_mechanism ||
-         port || insecure_skip_verify || allow_plaintext_auth;
+         pinned_key || min_tls || port || insecure_skip_verify || allow_plaintext_auth;
 }
 
 bool SecretFlags::Any() const {

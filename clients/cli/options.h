@@ -22,7 +22,8 @@ struct GlobalOptions {
 
 // Where mail leaves. An unset flag leaves the step file's value alone.
 struct SmtpFlags {
-  std::optional<std::string> provider, region, host, tls, username, domain, ca_file, auth_mechanism;
+  std::optional<std::string> provider, region, host, tls, username, domain, ca_file, auth_mechanism,
+      pinned_key, min_tls;
   std::optional<uint32_t> port;
   bool insecure_skip_verify = false;
   bool allow_plaintext_auth = false;

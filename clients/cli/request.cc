@@ -92,6 +92,10 @@ absl::Status ApplySmtp(const SmtpFlags& flags, Environment& environment, v1::Smt
   }
   if (flags.insecure_skip_verify) smtp.set_insecure_skip_verify(true);
   if (flags.allow_plaintext_auth) smtp.set_allow_plaintext_auth(true);
+  if (flags.pinned_key) smtp.set_pinned_key_sha256(*flags.pinned_key);
+  if (flags.min_tls) {
+    smtp.set_min_tls_version(*flags.min_tls == "1.3" ? v1::TLS_VERSION_1_3 : v1::TLS_VERSION_1_2);
+  }
   if (flags.ca_file) {
     absl::StatusOr<std::string> pem =
         ReadFile(environment, *flags.ca_file, "--ca-file", kMaxCaBytes);

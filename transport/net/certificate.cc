@@ -118,6 +118,8 @@ std::string CertificateFault(int error, int depth, const X509* certificate,
       return "self-signed certificate, which is not trusted";
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
       return "self-signed certificate in certificate chain: its root is not trusted";
+    case X509_V_ERR_DANE_NO_MATCH:
+      return "the server's key is not the one that is pinned";
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
       return "unable to get local issuer certificate: its issuer is not trusted, or the server "

@@ -43,6 +43,8 @@ std::string PoolKey(const smtp::SmtpSettings& settings) {
   add(std::to_string(static_cast<int>(settings.tls.policy)));
   add(settings.tls.verify ? "+" : "-");
   add(settings.tls.ca_pem);
+  add(settings.tls.pinned_key_sha256);
+  add(settings.tls.tls13_only ? "+" : "-");
   add(settings.ehlo_name);
   add(settings.swallows_refused_chunk ? "+" : "-");
   add(std::to_string(settings.mechanisms.size()));

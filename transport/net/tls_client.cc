@@ -62,6 +62,11 @@ base::Result<std::unique_ptr<TlsClient>> TlsClient::Create(int descriptor,
     return TlsError(Cause::kInvalid, ErrorClass::kPermanent,
                     "not a server name that a certificate can have: " + server_name);
   }
+  if (settings.tls13_only) SSL_set_min_proto_version(client->ssl_, TLS1_3_VERSION);
+  if (!settings.pinned_key_sha256.empty() && !client->ExpectKey(settings.pinned_key_sha256)) {
+    ERR_clear_error();
+    return TlsError(Cause::kInvalid, ErrorClass::kPermanent, "the pinned key is no SHA-256");
+  }
   client->sessions_ = std::move(sessions);
   if (client->sessions_) client->sessions_->Attach(client->ssl_);
   return client;
@@ -85,6 +90,18 @@ bool TlsClient::ExpectName(const std::string& server_name, bool verify) {
   if (!verify) return true;
   SSL_set_hostflags(ssl_, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   return SSL_set1_host(ssl_, server_name_.c_str()) == 1;
+}
+
+// As a TLSA record "3 1 1" would have it (RFC 7671 5.1): the key alone counts.
+bool TlsClient::ExpectKey(const std::string& sha256) {
+  constexpr uint8_t kEndEntity = 3;
+  constexpr uint8_t kPublicKey = 1;
+  constexpr uint8_t kSha256 = 1;
+  if (SSL_dane_enable(ssl_, nullptr) <= 0) return false;
+  SSL_dane_set_flags(ssl_, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+  return SSL_dane_tlsa_add(ssl_, kEndEntity, kPublicKey, kSha256,
+                           reinterpret_cast<const unsigned char*>(sha256.data()),
+                           sha256.size()) > 0;
 }
 
 TlsStep TlsClient::Handshake() {
@@ -147,6 +164,12 @@ base::Error TlsClient::HandshakeError() const {
   if (wire_.closed || wire_.error != 0) {
     return TlsError(Cause::kConnectionLost, ErrorClass::kTransient,
                     "the server closed the connection during the TLS handshake");
+  }
+  if (failure_code_ == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION ||
+      failure_code_ == SSL_R_UNSUPPORTED_PROTOCOL) {
+    return TlsError(
+        Cause::kTlsFailed, ErrorClass::kPermanent,
+        "TLS handshake failed: the server speaks no version of TLS that is allowed here");
   }
   const bool passing = failure_code_ == SSL_R_TLSV1_ALERT_INTERNAL_ERROR ||
                        failure_code_ == SSL_R_TLSV1_ALERT_USER_CANCELLED;

@@ -63,6 +63,7 @@ class TlsClient {
   static constexpr size_t kFirstBytes = 128;
 
   explicit TlsClient(int descriptor) { wire_.descriptor = descriptor; }
+  bool ExpectKey(const std::string& sha256);
   bool ExpectName(const std::string& server_name, bool verify);
   TlsStep Finish(int result, size_t bytes);
   bool MetPlaintext() const;

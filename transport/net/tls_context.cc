@@ -46,6 +46,7 @@ base::Result<ContextPtr> MakeContext(const smtp::TlsSettings& settings) {
   SSL_CTX_clear_mode(context.get(), SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_read_ahead(context.get(), 1);
   TlsSessions::Enable(context.get());
+  SSL_CTX_dane_enable(context.get());  // for keys that are pinned
   if (!settings.verify) return context;
   if (settings.ca_pem.empty()) {
     SSL_CTX_set_default_verify_paths(context.get());

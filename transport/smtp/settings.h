@@ -27,6 +27,10 @@ struct TlsSettings {
   std::string ca_pem;
   // Check chain, validity and name. False only where the config says so.
   bool verify = true;
+  // SHA-256 of the server's public key (SubjectPublicKeyInfo, RFC 5280 4.1): 32 bytes, checked
+  // instead of all these. Empty: none is pinned.
+  std::string pinned_key_sha256;
+  bool tls13_only = false;  // else TLS 1.2, too
 };
 
 enum class SaslMechanism {

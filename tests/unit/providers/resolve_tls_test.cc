@@ -235,5 +235,31 @@ TEST_F(ResolveTlsTest, WhatIsNoCertificateIsRefused) {
   EXPECT_EQ(Error("ca_pem").reason, "LIMIT_EXCEEDED");
 }
 
+TEST_F(ResolveTlsTest, PinnedKeyIsTheBase64OfASha256) {
+  const std::string key(32, '\x07');
+  config_.pinned_key_sha256 = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+  EXPECT_EQ(Run().settings.tls.pinned_key_sha256, key);
+  for (const char* wrong : {"BwcH", "sha256/BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", "?"}) {
+    config_.pinned_key_sha256 = wrong;
+    EXPECT_EQ(Error("pinned_key_sha256").reason, "FIELD_INVALID") << wrong;
+  }
+}
+
+TEST_F(ResolveTlsTest, PinnedKeyContradictsWhatTrustsOtherwise) {
+  config_.pinned_key_sha256 = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+  config_.insecure_skip_verify = true;
+  EXPECT_EQ(Error("pinned_key_sha256").reason, "SETTINGS_CONTRADICT");
+  config_.insecure_skip_verify = false;
+  config_.tls = TlsChoice::kOff;
+  EXPECT_EQ(Error("pinned_key_sha256").reason, "SETTINGS_CONTRADICT");
+}
+
+TEST_F(ResolveTlsTest, OldestVersionWantsTls) {
+  config_.tls13_only = true;
+  EXPECT_TRUE(Run().settings.tls.tls13_only);
+  config_.tls = TlsChoice::kOff;
+  EXPECT_EQ(Error("min_tls_version").reason, "SETTINGS_CONTRADICT");
+}
+
 }  // namespace
 }  // namespace sendstep::providers

@@ -1,5 +1,8 @@
 // TcpStream under TLS, against servers built on asio::ssl::stream.
 #include <gmock/gmock.h>
+#include <openssl/pem.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
 
 #include <boost/asio/socket_base.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -243,6 +246,58 @@ TEST_F(TlsStreamTest, NamedCertificateIsTrustedAsItIs) {
   smtp::TlsSettings settings;
   settings.ca_pem = pinned.certificate_pem;
   EXPECT_TRUE(Shake(settings, "smtp.example.com"));
+}
+
+// Of the key alone, whatever the certificate says.
+std::string PinOf(const Identity& identity) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+      BIO_new_mem_buf(identity.certificate_pem.data(), -1), &BIO_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), &X509_free);
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate.get()), &der);
+  std::string digest(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(der, size, reinterpret_cast<unsigned char*>(digest.data()));
+  OPENSSL_free(der);
+  return digest;
+}
+
+TEST_F(TlsStreamTest, PinnedKeyIsTrustedWhateverTheCertificateSays) {
+  LeafOptions options = Named({"mail.example.org"});
+  options.not_after = -std::chrono::minutes(1);
+  const Identity identity = TestCa::SelfSigned(options);
+  for (const std::string name : {"smtp.example.com", "127.0.0.1"}) {
+    ServeEcho(identity);
+    smtp::TlsSettings settings;
+    settings.pinned_key_sha256 = PinOf(identity);
+    const Handshake done = Shake(settings, name);
+    EXPECT_TRUE(done) << name << ": " << done.error().detail;
+  }
+}
+
+TEST_F(TlsStreamTest, AnotherKeyThanThePinnedOneIsRefusedWhateverTheCertificateSays) {
+  smtp::TlsSettings settings = Trusting(Ca());
+  settings.pinned_key_sha256 = PinOf(Ca().Issue(Named({"smtp.example.com"})));
+  EXPECT_EQ(CertificateFault(Ca().Issue(Named({"smtp.example.com"})), "smtp.example.com", settings),
+            "the server's key is not the one that is pinned");
+}
+
+TEST_F(TlsStreamTest, OlderTlsThanAllowedIsToldForWhatItIs) {
+  const Identity identity = Ca().Issue(Named({"smtp.example.com"}));
+  auto serve = [&identity](Peer& peer) -> asio::awaitable<void> {
+    peer.SpeakAtMost(TLS1_2_VERSION);
+    try {
+      co_await peer.StartTls(identity);
+    } catch (const boost::system::system_error&) {
+    }
+  };
+  Serve(serve);
+  smtp::TlsSettings settings = Trusting(Ca());
+  settings.tls13_only = true;
+  const Handshake done = Shake(settings, "smtp.example.com");
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().cause, Cause::kTlsFailed);
+  EXPECT_THAT(done.error().detail, ::testing::HasSubstr("no version of TLS that is allowed"));
 }
 
 TEST_F(TlsStreamTest, NothingIsCheckedOnlyWhenToldSo) {

@@ -109,7 +109,7 @@ TEST_F(Scram, TooFewAndTooManyIterationsAreRefused) {
 }
 
 TEST_F(Scram, WhatIsNoServerFirstMessageIsRefused) {
-  for (const std::string words :
+  for (const std::string& words :
        {std::string(), std::string("m=ext,") + kServerFirst, std::string("r="), "r=" + kServerNonce,
         "r=" + kServerNonce + ",s=,i=4096", "r=" + kServerNonce + ",s=!,i=4096",
         "r=" + kServerNonce + ",s=W22ZaJ0SNY7soEsUEjb6gQ==",

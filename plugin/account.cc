@@ -162,6 +162,17 @@ Checked<AccountSource> CallerAccount(const v1::SmtpConfig& smtp) {
   return result;
 }
 
+smtp::ProxySettings MapProxy(const relays::v1::Proxy& in, const base::Secret& password) {
+  using Kind = smtp::ProxySettings::Kind;
+  smtp::ProxySettings out;
+  out.kind = in.kind() == relays::v1::PROXY_KIND_HTTP_CONNECT ? Kind::kHttpConnect : Kind::kSocks5;
+  out.host = in.host();
+  out.port = static_cast<uint16_t>(in.port());
+  out.username = in.username();
+  out.password = password;
+  return out;
+}
+
 Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::Relay& relay) {
   Checked<AccountSource> result;
   AccountSource& source = result.value;
@@ -170,7 +181,8 @@ Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::R
   source.operator_relay = &relay;
   std::optional<base::Secret> password = ReadSecret(relay.smtp().password(), name);
   std::optional<base::Secret> token = ReadSecret(relay.smtp().oauth2_token(), name);
-  if (!password || !token) {
+  std::optional<base::Secret> proxy_password = ReadSecret(relay.proxy().password(), name);
+  if (!password || !token || !proxy_password) {
     result.findings.push_back(
         Wrong(std::string(kRelayField), "SECRET_UNAVAILABLE",
               absl::StrCat("The secret of relay \"", name, "\" cannot be read."),
@@ -179,6 +191,7 @@ Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::R
   }
   source.config.password = *password;
   source.config.oauth2_token = *token;
+  if (relay.has_proxy()) source.proxy = MapProxy(relay.proxy(), *proxy_password);
   return result;
 }
 
@@ -307,6 +320,7 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
   account.resolved = providers::Resolve(source.config, *catalog.registry, context);
   smtp::SmtpSettings& settings = account.resolved.settings;
   settings.tenant = kTenant;
+  settings.proxy = source.proxy;
   if (source.operator_relay != nullptr) {
     settings.limits = providers::WithChoice(settings.limits, LimitsOf(*source.operator_relay));
   }

@@ -3,6 +3,7 @@
 #ifndef SENDSTEP_PLUGIN_ACCOUNT_H_
 #define SENDSTEP_PLUGIN_ACCOUNT_H_
 
+#include <optional>
 #include <string>
 
 #include "plugin/command.h"
@@ -28,6 +29,7 @@ struct AccountSource {
   std::string relay;        // empty: the caller's own settings
   bool is_sandbox = false;  // the sandbox as default: any sender may be used
   const relays::v1::Relay* operator_relay = nullptr;  // null unless a relay was used
+  std::optional<smtp::ProxySettings> proxy;           // the relay's
 };
 
 // Errors: unknown relay, no default, a reference to a secret in what the caller sent, a relay's

@@ -1,6 +1,7 @@
 #include "plugin/relays.h"
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <fstream>
 #include <sstream>
 
@@ -16,6 +17,20 @@ bool IsRelayName(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
   });
+}
+
+// Empty: there is none.
+std::string ProxyFault(const relays::v1::Proxy& proxy) {
+  if (!relays::v1::ProxyKind_IsValid(proxy.kind())) return "kind: there is no such kind";
+  boost::system::error_code no_address;
+  boost::asio::ip::make_address(proxy.host(), no_address);
+  if (no_address) {
+    const auto name = base::ToAsciiDomain(proxy.host());
+    if (!name) return absl::StrCat("host: ", name.error().detail);
+  }
+  if (proxy.port() < 1 || proxy.port() > 65535) return "port: not from 1 to 65535";
+  if (proxy.username().empty() && proxy.has_password()) return "username: the password has none";
+  return "";
 }
 
 absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay) {
@@ -37,6 +52,10 @@ absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay)
       return absl::InvalidArgumentError(
           absl::StrCat(where, ".allowed_from_domains: ", ascii.error().detail));
     }
+  }
+  if (relay.has_proxy()) {
+    const std::string fault = ProxyFault(relay.proxy());
+    if (!fault.empty()) return absl::InvalidArgumentError(absl::StrCat(where, ".proxy.", fault));
   }
   const std::vector<std::string> faults = providers::LimitFaults(LimitsOf(relay));
   if (!faults.empty()) {

@@ -303,6 +303,16 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
           "Try again; if it goes on, check the name server of the machine that sends.");
     case Cause::kConnectionRefused:
       return ConnectionRefused(resolved);
+    case Cause::kProxy: {
+      const std::string message =
+          absl::StrCat("The operator's proxy does not lead to ", endpoint, Detail(error), ".");
+      constexpr char kAdvice[] =
+          "The operator of sendstep looks at the relay's proxy and at the proxy's log.";
+      if (error.error_class == base::ErrorClass::kTransient) {
+        return Passing("PROXY_FAILED", Fault::kPlugin, kNetworkDelay, message, kAdvice);
+      }
+      return Permanent("PROXY_FAILED", Fault::kPlugin, message, kAdvice);
+    }
     case Cause::kUnreachable:
       return Passing("HOST_UNREACHABLE", Fault::kNetwork, kNetworkDelay,
                      absl::StrCat("There is no way to ", endpoint, Detail(error), "."),

@@ -36,6 +36,7 @@ inline constexpr auto kReasons = std::to_array<std::string_view>({
     "TIMEOUT",
     "CONNECTION_LOST",
     "PROTOCOL_ERROR",
+    "PROXY_FAILED",
     "TLS_ON_PLAINTEXT_PORT",
     "PLAINTEXT_ON_TLS_PORT",
     "TLS_FAILED",

@@ -31,6 +31,7 @@ enum class Cause {
   kHostNotFound,          // NXDOMAIN, or no address
   kDnsFailed,             // SERVFAIL, timeout, no server
   kConnectionRefused,     // every address refused
+  kProxy,                 // the proxy on the way refused or answered nonsense
   kUnreachable,           // no route
   kTimeout,               // the stage's time or the deadline ran out
   kCancelled,             // the caller cancelled

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "transport/net/dialer.h"
+#include "transport/net/proxy.h"
 #include "transport/smtp/gate.h"
 #include "transport/smtp/session.h"
 
@@ -37,18 +38,21 @@ std::string Join(const std::vector<address>& addresses) {
   return joined;
 }
 
+// To the server, or to the proxy before it.
 asio::awaitable<Result<tcp::socket>> Connect(dns::Resolver& resolver,
                                              const smtp::SmtpSettings& settings,
                                              base::Deadline deadline, smtp::Observer& observer) {
+  const std::string& host = settings.proxy ? settings.proxy->host : settings.host;
+  const uint16_t port = settings.proxy ? settings.proxy->port : settings.port;
   observer.StageStarted(Stage::kDns);
   Result<std::vector<address>> addresses =
-      co_await resolver.Resolve(settings.host, deadline.Within(settings.timeouts.dns));
+      co_await resolver.Resolve(host, deadline.Within(settings.timeouts.dns));
   if (!addresses) co_return addresses.error();
   observer.StageDetail(Join(*addresses));
 
   observer.StageStarted(Stage::kTcp);
   Result<tcp::socket> socket =
-      co_await Dial(*addresses, settings.port, deadline.Within(settings.timeouts.connect));
+      co_await Dial(*addresses, port, deadline.Within(settings.timeouts.connect));
   if (!socket) co_return socket;
   boost::system::error_code ec;
   const tcp::endpoint peer = socket->remote_endpoint(ec);
@@ -193,14 +197,29 @@ class Sending {
     smtp::SmtpSettings settings = settings_;
     if (lease.beside_others) BeImpatient(settings.timeouts);
     Result<tcp::socket> socket = co_await Connect(resolver_, settings, deadline_, observer_);
-    if (!socket) co_return socket.error();
+    if (!socket) co_return OfProxy(socket.error());
     auto connection = std::make_unique<Connection>(
         std::move(*socket), std::move(settings), alone_ ? nullptr : lease.tls_sessions, observer_);
     const LiveCalls::Call::Use use(call_, connection->stream);
-    const Result<void> opened = co_await connection->session.Open(deadline_);
+    Result<void> opened;
+    if (const auto& proxy = settings_.proxy) {
+      connection->stream.Expire(deadline_.Within(settings_.timeouts.connect));
+      opened = co_await ConnectThrough(connection->stream, *proxy, settings_.host, settings_.port);
+      if (!opened) co_return OfProxy(opened.error());
+    }
+    opened = co_await connection->session.Open(deadline_);
     if (opened) co_return connection;
     co_await connection->session.Quit(deadline_);
     co_return opened.error();
+  }
+
+  // `error` on the way to the server: where there is a proxy, it is about that.
+  base::Error OfProxy(base::Error error) const {
+    if (!settings_.proxy || error.cause == Cause::kCancelled || deadline_.Passed()) return error;
+    if (error.cause == Cause::kProxy) return error;
+    error.cause = Cause::kProxy;
+    error.detail = "no way to the proxy" + (error.detail.empty() ? "" : ": " + error.detail);
+    return error;
   }
 
   // A server may leave unanswered what is too much; the others are there to be waited for.

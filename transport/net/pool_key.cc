@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 namespace sendstep::net {
 namespace {
@@ -59,13 +60,20 @@ std::string PoolKey(const smtp::SmtpSettings& settings) {
     add(std::to_string(limit));
   }
   // Of secrets the sizes; they themselves go from where they are into the hash.
-  std::array<std::string_view, 3> secrets;
+  std::vector<std::string_view> secrets;
   if (const auto& credentials = settings.credentials) {
     add(credentials->username_is_secret ? "+" : "-");
     secrets = {credentials->username, credentials->password.Reveal(),
                credentials->oauth2_token.Reveal()};
-    for (const std::string_view secret : secrets) AppendSize(secret, fields);
   }
+  if (const auto& proxy = settings.proxy) {
+    add(std::to_string(static_cast<int>(proxy->kind)));
+    add(proxy->host);
+    add(std::to_string(proxy->port));
+    add(proxy->username);
+    secrets.push_back(proxy->password.Reveal());
+  }
+  for (const std::string_view secret : secrets) AppendSize(secret, fields);
 
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash(EVP_MD_CTX_new(),
                                                                      &EVP_MD_CTX_free);

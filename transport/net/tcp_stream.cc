@@ -98,10 +98,7 @@ asio::awaitable<base::Result<size_t>> TcpStream::ReadSome(asio::mutable_buffer b
   asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
   if (auto stopped = Stopped(state)) co_return *stopped;
   auto [ec, bytes] = co_await socket_.async_read_some(buffer, kAwait);
-  if (!ec) {
-    read_in_clear_ = true;
-    co_return bytes;
-  }
+  if (!ec) co_return bytes;
   state = co_await asio::this_coro::cancellation_state;
   if (auto stopped = Stopped(state)) co_return *stopped;
   co_return Broken(ec);
@@ -226,10 +223,6 @@ asio::awaitable<base::Result<smtp::TlsInfo>> TcpStream::StartTls(const smtp::Tls
   Close();
   base::Error error = done.error();
   error.stage = base::Stage::kTls;
-  if (error.cause == Cause::kTlsOnPlaintextPort && read_in_clear_) {
-    // It did know STARTTLS: what came is what someone put in between (RFC 3207 5).
-    error.cause = Cause::kStartTlsInjection;
-  }
   co_return error;
 }
 

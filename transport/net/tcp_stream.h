@@ -63,7 +63,6 @@ class TcpStream : public smtp::Stream {
   std::shared_ptr<TlsSessions> tls_sessions_;
   std::unique_ptr<TlsClient> tls_;
   bool handshaken_ = false;
-  bool read_in_clear_ = false;
   bool write_failed_ = false;
 
   // Expire() only moves `deadline_`, unless the timer would come too late: a new stage every

@@ -153,7 +153,14 @@ asio::awaitable<Result<void>> Session::StartTls(base::Deadline deadline) {
                               "bytes came between the reply to STARTTLS and the handshake");
   }
   capabilities_ = {};
-  co_return co_await Handshake(deadline);
+  Result<void> protected_now = co_await Handshake(deadline);
+  if (!protected_now && protected_now.error().cause == Cause::kTlsOnPlaintextPort) {
+    // It does know STARTTLS: what came is what someone put in between (RFC 3207 5).
+    base::Error error = protected_now.error();
+    error.cause = Cause::kStartTlsInjection;
+    co_return error;
+  }
+  co_return protected_now;
 }
 
 asio::awaitable<Result<void>> Session::Handshake(base::Deadline deadline) {

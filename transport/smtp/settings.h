@@ -87,11 +87,22 @@ struct SendingLimits {
   double max_mails_per_second = 0;  // 0: no limit
 };
 
+// What stands on the way to the server.
+struct ProxySettings {
+  enum class Kind { kSocks5, kHttpConnect };
+  Kind kind = Kind::kSocks5;
+  std::string host;
+  uint16_t port = 0;
+  std::string username;  // empty: no login
+  base::Secret password;
+};
+
 struct SmtpSettings {
   // Whose settings these are: nobody else uses their connections.
   std::string tenant;
   std::string host;  // A-labels or an IP address
   uint16_t port = 25;
+  std::optional<ProxySettings> proxy;
   TlsSettings tls;
   std::optional<Credentials> credentials;
   // Mechanisms to try, in order, of those the server offers.

@@ -184,6 +184,7 @@ TEST_F(ExplainTest, CausesHaveTheirReasonAndFault) {
        Retryable::kFalse},
       {Cause::kMessageTooLarge, Stage::kMailFrom, "MESSAGE_TOO_LARGE", Fault::kConfig,
        Retryable::kFalse},
+      {Cause::kProxy, Stage::kTcp, "PROXY_FAILED", Fault::kPlugin, Retryable::kTrue},
       {Cause::kExtensionNotOffered, Stage::kMailFrom, "EXTENSION_NOT_OFFERED", Fault::kConfig,
        Retryable::kFalse},
       {Cause::kSmtpUtf8NotOffered, Stage::kMailFrom, "SMTPUTF8_NOT_OFFERED", Fault::kConfig,

@@ -44,6 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
         Difference{"Port", [](SmtpSettings& s) { s.port = 465; }},
         Difference{"TlsPolicy", [](SmtpSettings& s) { s.tls.policy = smtp::TlsPolicy::kNone; }},
         Difference{"TlsVerify", [](SmtpSettings& s) { s.tls.verify = false; }},
+        Difference{"Proxy", [](SmtpSettings& s) { s.proxy.emplace(); }},
         Difference{"PinnedKey", [](SmtpSettings& s) { s.tls.pinned_key_sha256 = "key"; }},
         Difference{"Tls13Only", [](SmtpSettings& s) { s.tls.tls13_only = true; }},
         Difference{"Ca", [](SmtpSettings& s) { s.tls.ca_pem = "pem"; }},

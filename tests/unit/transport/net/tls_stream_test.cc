@@ -343,22 +343,6 @@ TEST_F(TlsStreamTest, InternalErrorAlertMayPass) {
   EXPECT_EQ(error.error_class, ErrorClass::kTransient);
 }
 
-TEST_F(TlsStreamTest, BytesAfterStartTlsInClearAreAnInjection) {
-  auto serve = [](Peer& peer) -> asio::awaitable<void> {
-    co_await peer.Write("220 go ahead\n250 injected\r\n");
-    co_await peer.ReadAll();
-  };
-  Serve(serve);
-  auto body = [](TcpStream& stream) -> asio::awaitable<Handshake> {
-    Text ready = co_await ReadLine(stream);
-    EXPECT_TRUE(ready);
-    co_return co_await stream.StartTls(Trusting(Ca()), "smtp.example.com");
-  };
-  Handshake done = WithStream<Handshake>(body);
-  ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().cause, Cause::kStartTlsInjection);
-}
-
 TEST_F(TlsStreamTest, CloseDuringTheHandshakeIsConnectionLost) {
   auto serve = [](Peer& peer) -> asio::awaitable<void> { co_await peer.ReadSome(); };
   Serve(serve);

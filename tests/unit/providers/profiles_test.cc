@@ -93,6 +93,35 @@ TEST(ProfilesTest, EveryFileNamesItsSources) {
   }
 }
 
+// " (`--region us`, `eu`)", at most three of them.
+std::string RegionsCell(const Profile& profile) {
+  const auto& known = profile.regions().known();
+  std::string cell;
+  for (int i = 0; i < std::min(known.size(), 3); ++i) {
+    cell += i == 0 ? " (`--region " + known[i] + "`" : ", `" + known[i] + "`";
+  }
+  if (known.size() > 3) cell += ", …";
+  return cell.empty() ? cell : cell + ")";
+}
+
+std::string ReadmeRow(const Profile& profile) {
+  std::string row = "| " + profile.title() + RegionsCell(profile) + " | `" + profile.id() + "`";
+  if (profile.aliases_size() > 0) row += ", `" + profile.aliases(0) + "`";
+  return row + " | " + profile.username().summary() + " | " + profile.password().summary() + " |\n";
+}
+
+TEST(ProfilesTest, TableInTheReadmeIsMadeOfThem) {
+  std::string table = "| provider | `--provider` | username | password |\n|---|---|---|---|\n";
+  for (const auto& profile : Embedded().profiles()) {
+    if (profile->id() != "sandbox" && profile->id() != "custom") table += ReadmeRow(*profile);
+  }
+  table += ReadmeRow(Embedded().Custom());
+  std::ifstream file(std::filesystem::path(SENDSTEP_SOURCE_DIR) / "README.md");
+  std::ostringstream readme;
+  readme << file.rdbuf();
+  EXPECT_NE(readme.str().find(table), std::string::npos) << "Put it into README.md:\n" << table;
+}
+
 TEST(ProfilesTest, ExampleOfEveryExplanationExplainsToItsReason) {
   int examples = 0;
   for (const auto& profile : Embedded().profiles()) {

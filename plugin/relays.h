@@ -23,7 +23,7 @@ class Relays {
   Relays() = default;
 
   // InvalidArgument names the file and what is wrong in it: unknown fields, a default that does not
-  // exist, a bad name, a default_from or domain that is malformed, a limit out of bounds.
+  // exist, a bad name, a default_from, domain or selector that is malformed, a limit out of bounds.
   static absl::StatusOr<Relays> Load(const std::filesystem::path& file);
 
   // Null: no such relay.
@@ -37,6 +37,9 @@ class Relays {
 
 // What the operator says of how much of its server a relay may use.
 providers::LimitChoice LimitsOf(const relays::v1::Relay& relay);
+
+// Of a relay's DKIM key in messages: "dkim[0]".
+std::string DkimPath(int index);
 
 }  // namespace sendstep::plugin
 

@@ -187,24 +187,24 @@ Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::R
 
 // NotFound: its secret cannot be read, as the log says. InvalidArgument: it is no key that signs.
 absl::StatusOr<mime::DkimKey> ReadDkimKey(const relays::v1::Relay& relay, int index,
-                                          const std::string& relay_name) {
+                                          const std::string& relay_name, DkimKeys& keys) {
   const relays::v1::DkimKey& key = relay.dkim(index);
   const std::string field = absl::StrCat(DkimPath(index), ".private_key");
   const std::optional<base::Secret> pem = ReadSecret(key.private_key(), relay_name, field);
   if (!pem) return absl::NotFoundError(field);
-  auto loaded = mime::DkimKey::Load(key.domain(), key.selector(), *pem);
+  auto loaded = keys.Load(key.domain(), key.selector(), *pem);
   if (loaded) return *std::move(loaded);
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", loaded.error().detail));
 }
 
 // Those of the relay that sign as `from_domain`.
-void AddDkimKeys(const AccountSource& source, const std::string& from_domain,
+void AddDkimKeys(const AccountSource& source, const std::string& from_domain, DkimKeys& keys,
                  Checked<Account>& result) {
   const relays::v1::Relay& relay = *source.operator_relay;
   for (int i = 0; i < relay.dkim_size(); ++i) {
     const auto domain = base::ToAsciiDomain(relay.dkim(i).domain());
     if (!domain || !mime::DkimCovers(*domain, from_domain)) continue;
-    auto key = ReadDkimKey(relay, i, source.relay);
+    auto key = ReadDkimKey(relay, i, source.relay, keys);
     if (!key.ok()) {
       if (absl::IsInvalidArgument(key.status())) {
         Log(Level::kError, "secret_unavailable",
@@ -220,9 +220,10 @@ void AddDkimKeys(const AccountSource& source, const std::string& from_domain,
 }
 
 // One that cannot be read yet may come later.
-absl::Status CheckDkimKeys(const std::string& name, const relays::v1::Relay& relay) {
+absl::Status CheckDkimKeys(const std::string& name, const relays::v1::Relay& relay,
+                           DkimKeys& keys) {
   for (int i = 0; i < relay.dkim_size(); ++i) {
-    const auto key = ReadDkimKey(relay, i, name);
+    const auto key = ReadDkimKey(relay, i, name, keys);
     if (absl::IsInvalidArgument(key.status())) {
       return absl::InvalidArgumentError(
           absl::StrCat("relay \"", name, "\": ", key.status().message()));
@@ -377,14 +378,17 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
     }
   }
   result.findings = account.resolved.findings;
-  if (source.operator_relay != nullptr) AddDkimKeys(source, from_domain, result);
+  if (source.operator_relay != nullptr) {
+    AddDkimKeys(source, from_domain, catalog.relays->dkim_keys(), result);
+  }
   return result;
 }
 
 absl::Status CheckRelays(const AccountCatalog& catalog) {
   for (const std::string& name : catalog.relays->Names()) {
     const relays::v1::Relay& relay = *catalog.relays->Find(name);
-    if (absl::Status status = CheckDkimKeys(name, relay); !status.ok()) return status;
+    absl::Status keys = CheckDkimKeys(name, relay, catalog.relays->dkim_keys());
+    if (!keys.ok()) return keys;
     const Checked<AccountSource> source = RelayAccount(name, relay);
     if (!source.ok()) continue;  // the log has it; the secret may come later
     const Checked<Account> account = ResolveAccount(source.value, catalog, "");

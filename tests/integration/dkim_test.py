@@ -65,7 +65,7 @@ class Verifiers:
             selector = re.search(rb"\bs=([^;\s]+)", signature)[1].decode()
             found[selector, "python3-dkim"] = self._is_good(alone)
             if self.name_server is not None:
-                ran = self.name_server.run(["opendkim-testmsg"], stdin=alone)
+                ran = self.name_server.run(["/usr/sbin/opendkim-testmsg"], stdin=alone)
                 assert ran.code in (0, 70), ran.err
                 found[selector, "opendkim"] = ran.code == 0
         return found

@@ -392,8 +392,8 @@ bind-interfaces
 {records}""")
         self.process = support.Process([
             "unshare", "--mount", "--net", "sh", "-ec",
-            f"ip link set lo up; mount --bind {folder}/resolv.conf /etc/resolv.conf; "
-            f"exec dnsmasq --conf-file={folder}/dnsmasq.conf"])
+            f"/sbin/ip link set lo up; mount --bind {folder}/resolv.conf /etc/resolv.conf; "
+            f"exec /usr/sbin/dnsmasq --conf-file={folder}/dnsmasq.conf"])
         self.process.wait_line("started, version")
 
     @staticmethod

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plugin/logging.h"
+#include "tests/unit/transport/mime/dkim_keys.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -114,19 +115,13 @@ TEST_F(AccountTest, ASecretIsReadAtEachUse) {
   EXPECT_EQ(Error(FindAccount(config, catalog_)), "SECRET_UNAVAILABLE");
 }
 
-// The example of RFC 8463 A.1, in the form of RFC 8410 7.
-constexpr char kEd25519[] =
-    "-----BEGIN PRIVATE KEY-----\n"
-    "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
-    "-----END PRIVATE KEY-----\n";
-
 // A relay with these keys.
 std::string WithDkim(const std::string& keys) {
   return "relays: {r: {smtp: {host: h.example}, dkim: [" + keys + "]}}";
 }
 
 TEST_F(AccountTest, DkimKeysSignAsTheirDomainAndThoseBelow) {
-  const std::string file = Write("key", kEd25519).string();
+  const std::string file = Write("key", mime::kRfc8463Ed25519).string();
   const auto key = [&file](const std::string& domain, const std::string& selector) {
     return "{domain: \"" + domain + "\", selector: " + selector + ", private_key: {file: \"" +
            file + "\"}}";
@@ -152,7 +147,7 @@ TEST_F(AccountTest, DkimKeysSignAsTheirDomainAndThoseBelow) {
 }
 
 TEST_F(AccountTest, DkimKeysAreReadAtEachUse) {
-  const auto file = Write("key", kEd25519);
+  const auto file = Write("key", mime::kRfc8463Ed25519);
   ASSERT_TRUE(Load(WithDkim("{domain: e.example, selector: s, private_key: {file: \"" +
                             file.string() + "\"}}"))
                   .ok());

@@ -35,7 +35,8 @@ def attachment(content, **fields):
 
 FORMS = {
     "text": email(),
-    "html and text": email(html="<p>Hello</p>  \n<p>Jürgen</p>", text="Hello  \n\n\nJürgen \n\n\n"),
+    "html and text": email(html="<p>Hello</p>  \n<p>Jürgen</p>",
+                           text="Hello  \n\n\nJürgen \n\n\n"),
     "non-ASCII subject": email(subject="Grüße aus Köln 🎉 – " + "sehr lang " * 20),
     "no subject": {"from": {"email": SENDER}, "to": [{"email": RECIPIENT}], "text": "Hello"},
     "attachment of 3 MB": email(attachments=[
@@ -50,7 +51,7 @@ FORMS = {
 
 
 class Verifiers:
-    """Both of them. None in `name_server`: OpenDKIM cannot be asked here."""
+    """Both of them. Without a name server of its own OpenDKIM cannot be asked."""
 
     def __init__(self, texts):
         self.texts = texts
@@ -192,7 +193,9 @@ class SignedEmails(unittest.TestCase):
         self.assert_good(raw, ["ed"])
 
     def test_utf8_headers_verify(self):
-        self.assert_good(self.send("both", email(**{"from": {"email": "jürgen@example.org"}})), KEYS)
+        raw = self.send("both", email(**{"from": {"email": "jürgen@example.org"}}))
+        self.assertIn("From: jürgen@example.org".encode(), raw)
+        self.assert_good(raw, KEYS)
 
     def test_what_is_changed_on_the_way_fails_in_both(self):
         message = re.sub(rb"\r?\n", b"\r\n", self.send("both", FORMS["unsubscribe"]))

@@ -15,9 +15,9 @@
 namespace sendstep::mime {
 
 // `message` with a DKIM-Signature of each key in front, of which none signs another. Relaxed forms
-// of header and body (3.4), all of the body, `at` as the time (t=). What is signed of the header
-// cannot be added to either: each field is listed once more than the message has it (8.15). Reads
-// the message in portions. Error: Stage::kConfig, a key that cannot sign.
+// of header and body (3.4), all of the body, `at` as the time (t=). Each signed field is listed
+// once more than the message has it, so that none can be added (8.15). Reads the message in
+// portions. Error: Stage::kConfig, a key that cannot sign.
 base::Result<base::Content> DkimSigned(base::Content message, const std::vector<DkimKey>& keys,
                                        std::chrono::system_clock::time_point at);
 

@@ -100,14 +100,18 @@ providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
 }
 
 // The operator's secret; nothing when the reference leads nowhere, which the log then says.
-std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay) {
+std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay,
+                                       const std::string& field) {
   switch (secret.source_case()) {
     case v1::Secret::kValue:
       return base::Secret(secret.value());
     case v1::Secret::kEnv:
       if (const char* value = std::getenv(secret.env().c_str())) return base::Secret(value);
       Log(Level::kError, "secret_unavailable",
-          {{"relay", relay}, {"env", secret.env()}, {"why", std::string("not set")}});
+          {{"relay", relay},
+           {"field", field},
+           {"env", secret.env()},
+           {"why", std::string("not set")}});
       return std::nullopt;
     case v1::Secret::kFile: {
       std::ifstream in(secret.file(), std::ios::binary);
@@ -123,6 +127,7 @@ std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::stri
       }
       Log(Level::kError, "secret_unavailable",
           {{"relay", relay},
+           {"field", field},
            {"file", secret.file()},
            {"why", std::string("not readable or empty")}});
       return std::nullopt;
@@ -131,6 +136,11 @@ std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::stri
       return base::Secret();
   }
   return base::Secret();
+}
+
+Finding SecretUnavailable(std::string message) {
+  return Wrong(std::string(kRelayField), "SECRET_UNAVAILABLE", std::move(message),
+               "The operator finds the reason in the server's log.");
 }
 
 // What a caller may send: the value itself.
@@ -179,20 +189,74 @@ Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::R
   source.config = MapSettings(relay.smtp());
   source.relay = name;
   source.operator_relay = &relay;
-  std::optional<base::Secret> password = ReadSecret(relay.smtp().password(), name);
-  std::optional<base::Secret> token = ReadSecret(relay.smtp().oauth2_token(), name);
-  std::optional<base::Secret> proxy_password = ReadSecret(relay.proxy().password(), name);
+  std::optional<base::Secret> password = ReadSecret(relay.smtp().password(), name, "smtp.password");
+  std::optional<base::Secret> token =
+      ReadSecret(relay.smtp().oauth2_token(), name, "smtp.oauth2_token");
+  std::optional<base::Secret> proxy_password =
+      ReadSecret(relay.proxy().password(), name, "proxy.password");
   if (!password || !token || !proxy_password) {
     result.findings.push_back(
-        Wrong(std::string(kRelayField), "SECRET_UNAVAILABLE",
-              absl::StrCat("The secret of relay \"", name, "\" cannot be read."),
-              "The operator finds the reason in the server's log."));
+        SecretUnavailable(absl::StrCat("The secret of relay \"", name, "\" cannot be read.")));
     return result;
   }
   source.config.password = *password;
   source.config.oauth2_token = *token;
   if (relay.has_proxy()) source.proxy = MapProxy(relay.proxy(), *proxy_password);
   return result;
+}
+
+// NotFound: its secret cannot be read, as the log says. InvalidArgument: it is no key that signs.
+absl::StatusOr<mime::DkimKey> ReadDkimKey(const relays::v1::Relay& relay, int index,
+                                          const std::string& relay_name, DkimKeys& keys) {
+  const relays::v1::DkimKey& key = relay.dkim(index);
+  const std::string field = absl::StrCat(DkimPath(index), ".private_key");
+  const std::optional<base::Secret> pem = ReadSecret(key.private_key(), relay_name, field);
+  if (!pem) return absl::NotFoundError(field);
+  auto loaded = keys.Load(key.domain(), key.selector(), *pem);
+  if (loaded) return *std::move(loaded);
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", loaded.error().detail));
+}
+
+// Those of the relay that sign as `from_domain`.
+void AddDkimKeys(const AccountSource& source, const std::string& from_domain, DkimKeys& keys,
+                 Checked<Account>& result) {
+  const relays::v1::Relay& relay = *source.operator_relay;
+  for (int i = 0; i < relay.dkim_size(); ++i) {
+    const auto domain = base::ToAsciiDomain(relay.dkim(i).domain());
+    if (!domain || !mime::DkimCovers(*domain, from_domain)) continue;
+    auto key = ReadDkimKey(relay, i, source.relay, keys);
+    if (!key.ok()) {
+      if (absl::IsInvalidArgument(key.status())) {
+        Log(Level::kError, "secret_unavailable",
+            {{"relay", source.relay}, {"why", std::string(key.status().message())}});
+      }
+      result.findings.push_back(SecretUnavailable(
+          absl::StrCat("A DKIM key of relay \"", source.relay, "\" cannot be used.")));
+      return;
+    }
+    result.value.dkim.push_back(*std::move(key));
+  }
+  result.value.no_dkim_key_fits = relay.dkim_size() > 0 && result.value.dkim.empty();
+}
+
+// One that cannot be read yet may come later.
+absl::Status CheckDkimKeys(const std::string& name, const relays::v1::Relay& relay,
+                           DkimKeys& keys) {
+  for (int i = 0; i < relay.dkim_size(); ++i) {
+    const auto key = ReadDkimKey(relay, i, name, keys);
+    if (absl::IsInvalidArgument(key.status())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("relay \"", name, "\": ", key.status().message()));
+    }
+    if (key.ok() && key->is_short()) {
+      Log(Level::kWarning, "dkim_key_short",
+          {{"relay", name},
+           {"field", absl::StrCat(DkimPath(i), ".private_key")},
+           {"bits", key->bits()},
+           {"advised", mime::kGoodDkimRsaBits}});
+    }
+  }
+  return absl::OkStatus();
 }
 
 Checked<AccountSource> SandboxAccount() {
@@ -335,12 +399,18 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
     }
   }
   result.findings = account.resolved.findings;
+  if (source.operator_relay != nullptr) {
+    AddDkimKeys(source, from_domain, catalog.relays->dkim_keys(), result);
+  }
   return result;
 }
 
 absl::Status CheckRelays(const AccountCatalog& catalog) {
   for (const std::string& name : catalog.relays->Names()) {
-    const Checked<AccountSource> source = RelayAccount(name, *catalog.relays->Find(name));
+    const relays::v1::Relay& relay = *catalog.relays->Find(name);
+    absl::Status keys = CheckDkimKeys(name, relay, catalog.relays->dkim_keys());
+    if (!keys.ok()) return keys;
+    const Checked<AccountSource> source = RelayAccount(name, relay);
     if (!source.ok()) continue;  // the log has it; the secret may come later
     const Checked<Account> account = ResolveAccount(source.value, catalog, "");
     for (const Finding& finding : account.findings) {

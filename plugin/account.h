@@ -42,7 +42,8 @@ Checked<AccountSource> FindAccount(const v1::Config& config, const AccountCatalo
 Checked<mime::Mailbox> ChooseSender(const v1::Email& email, const AccountSource& source);
 
 // The account itself; `from_domain` may be empty when there is no sender. Its limits are the
-// relay's, else the profile's, else the catalog's.
+// relay's, else the profile's, else the catalog's. The relay's DKIM keys for that domain are read
+// here, each time; one that cannot be used is an error.
 Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalog& catalog,
                                 const std::string& from_domain);
 

@@ -8,6 +8,7 @@
 
 #include "providers/finding.h"
 #include "providers/resolve.h"
+#include "transport/mime/dkim_key.h"
 #include "transport/mime/message.h"
 #include "transport/smtp/envelope.h"
 
@@ -26,6 +27,10 @@ struct Account {
   std::string relay;
   // The operator's default sandbox: any sender may be used, nothing leaves.
   bool is_sandbox = false;
+  // The relay's keys that sign as the sender.
+  std::vector<mime::DkimKey> dkim;
+  // The relay has keys, and none of them does.
+  bool no_dkim_key_fits = false;
 };
 
 // One email with the account it leaves from. Use only when no finding is an error.

@@ -3,15 +3,20 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <fstream>
+#include <set>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "plugin/yaml_message.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
+#include "transport/mime/dkim_key.h"
 
 namespace sendstep::plugin {
 namespace {
+
+constexpr int kMaxDkimKeys = 4;
 
 bool IsRelayName(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {
@@ -31,6 +36,36 @@ std::string ProxyFault(const relays::v1::Proxy& proxy) {
   if (proxy.port() < 1 || proxy.port() > 65535) return "port: not from 1 to 65535";
   if (proxy.username().empty() && proxy.has_password()) return "username: the password has none";
   return "";
+}
+
+// All but the private keys, which are read at each use.
+absl::Status CheckDkim(const std::string& where, const relays::v1::Relay& relay) {
+  if (relay.dkim_size() > kMaxDkimKeys) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, ".dkim: ", relay.dkim_size(), " keys; the limit is ", kMaxDkimKeys));
+  }
+  std::set<std::pair<std::string, std::string>> names;
+  for (int i = 0; i < relay.dkim_size(); ++i) {
+    const relays::v1::DkimKey& key = relay.dkim(i);
+    const std::string path = absl::StrCat(where, ".", DkimPath(i));
+    const auto domain = base::ToAsciiDomain(key.domain());
+    if (!domain) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ".domain: ", domain.error().detail));
+    }
+    if (!mime::IsDkimSelector(key.selector())) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path,
+          ".selector: it is one to 63 letters, digits and hyphens, or several such with dots"));
+    }
+    if (key.private_key().source_case() == v1::Secret::SOURCE_NOT_SET) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ".private_key: it is missing"));
+    }
+    if (!names.emplace(*domain, key.selector()).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": another key has this domain and selector"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay) {
@@ -61,10 +96,12 @@ absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay)
   if (!faults.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(where, ".", faults.front()));
   }
-  return absl::OkStatus();
+  return CheckDkim(where, relay);
 }
 
 }  // namespace
+
+std::string DkimPath(int index) { return absl::StrCat("dkim[", index, "]"); }
 
 providers::LimitChoice LimitsOf(const relays::v1::Relay& relay) {
   return {.max_connections = relay.max_connections(),

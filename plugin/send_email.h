@@ -1,5 +1,5 @@
-// The use case: compose the message, hand it to the mailer, say how it went. Execute and TestSend
-// both run this and nothing else.
+// The use case: compose the message, sign it, hand it to the mailer, say how it went. Execute and
+// TestSend both run this and nothing else.
 #ifndef SENDSTEP_PLUGIN_SEND_EMAIL_H_
 #define SENDSTEP_PLUGIN_SEND_EMAIL_H_
 
@@ -24,7 +24,7 @@ struct SentEmail {
 
 // To those of `envelope`, which may be some of the command's. Runs on a strand. All references and
 // what `options` points to outlive the call. Errors are the mailer's, and Stage::kConfig where the
-// message cannot be composed or is larger than the server or provider takes.
+// message cannot be composed or signed, or is larger than the server or provider takes.
 boost::asio::awaitable<base::Result<SentEmail>> SendEmail(
     const SendCommand& command, const smtp::Envelope& envelope, const smtp::SendOptions& options,
     std::string message_id, base::Deadline deadline, net::Mailer& mailer, Timeline& timeline);

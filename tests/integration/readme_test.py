@@ -67,15 +67,18 @@ class Readme(unittest.TestCase):
                 ran = self.run_block(commands)
                 self.assertEqual(0, ran.code, f"{commands}\n{ran.out}{ran.err}")
 
-    def test_the_relays_file_is_one_that_the_server_takes(self):
-        (text,) = re.findall(r"^```yaml\n(.*?)^```", README.read_text(encoding="utf-8"),
-                             re.MULTILINE | re.DOTALL)
-        file = self.folder / "relays.yaml"
-        file.write_text(text, encoding="utf-8")
-        server = support.Sendstepd("--relays-file", str(file),
-                                   env={"SES_SMTP_PASSWORD": self.password})
-        self.addCleanup(server.stop)
-        self.assertEqual("company", server.call("Describe", {}).message["defaultRelay"])
+    def test_the_relays_files_are_ones_that_the_server_takes(self):
+        texts = re.findall(r"^```yaml\n(.*?)^```", README.read_text(encoding="utf-8"),
+                           re.MULTILINE | re.DOTALL)
+        self.assertEqual(2, len(texts))
+        for text, relay in zip(texts, ("company", "house")):
+            file = self.folder / f"{relay}.yaml"
+            # Where the commands put the key.
+            file.write_text(text.replace("/etc/sendstep", str(self.folder)), encoding="utf-8")
+            server = support.Sendstepd("--relays-file", str(file),
+                                       env={"SES_SMTP_PASSWORD": self.password})
+            self.addCleanup(server.stop)
+            self.assertEqual([relay], server.call("Describe", {}).message["relays"])
 
 
 if __name__ == "__main__":

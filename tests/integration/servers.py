@@ -364,6 +364,52 @@ inbox:
         self.process.stop()
 
 
+def why_not_name_server():
+    """Why a network of its own for a name server cannot be had here; empty: it can."""
+    ran = support.run(["unshare", "--mount", "--net", "true"])
+    return "" if ran.code == 0 else f"no network namespace can be made here: {ran.err.strip()}"
+
+
+class NameServer:
+    """dnsmasq at port 53 of a network namespace of its own, where it is what /etc/resolv.conf says;
+    knows `texts` (name -> TXT record) and nothing else."""
+
+    def __init__(self, texts):
+        folder = support.temporary_folder()
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+        records = "".join(
+            f"txt-record={name},{self._strings(text)}\n" for name, text in texts.items())
+        (folder / "dnsmasq.conf").write_text(f"""\
+keep-in-foreground
+log-facility=-
+user=root
+pid-file=
+no-resolv
+no-hosts
+local=/#/
+listen-address=127.0.0.1
+bind-interfaces
+{records}""")
+        self.process = support.Process([
+            "unshare", "--mount", "--net", "sh", "-ec",
+            f"/sbin/ip link set lo up; mount --bind {folder}/resolv.conf /etc/resolv.conf; "
+            f"exec /usr/sbin/dnsmasq --conf-file={folder}/dnsmasq.conf"])
+        self.process.wait_line("started, version")
+
+    @staticmethod
+    def _strings(text):
+        """A TXT record is strings of at most 255 bytes."""
+        return ",".join(f'"{text[i:i + 255]}"' for i in range(0, len(text), 255))
+
+    def run(self, argv, stdin=None):
+        """Runs a program where this is its name server."""
+        return support.run(["nsenter", "--target", str(self.process.pid), "--mount", "--net",
+                            *argv], stdin=stdin)
+
+    def stop(self):
+        self.process.stop()
+
+
 class Aiosmtpd:
     """aiosmtpd: STARTTLS and AUTH required; keeps the raw messages with their envelopes."""
 

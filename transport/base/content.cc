@@ -19,6 +19,13 @@ void Content::Append(std::string text) {
   pieces_.push_back({std::move(text), {}, size});
 }
 
+void Content::Prepend(std::string text) {
+  if (text.empty()) return;
+  const size_t size = text.size();
+  size_ += size;
+  pieces_.insert(pieces_.begin(), {std::move(text), {}, size});
+}
+
 void Content::AppendBase64(std::string_view file) {
   if (file.empty()) return;
   const size_t size = Base64LinesSize(file.size());

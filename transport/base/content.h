@@ -22,6 +22,8 @@ class Content {
   explicit Content(std::string text) { Append(std::move(text)); }
 
   void Append(std::string text);
+  // In front of all.
+  void Prepend(std::string text);
   // `file` in lines of 76 digits (RFC 2045 6.8), the last of them without a line break. The bytes
   // must outlive this and its readers.
   void AppendBase64(std::string_view file);

@@ -7,9 +7,17 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <string>
+#include <vector>
+
+#include "plugin/logging.h"
+#include "tests/unit/transport/mime/dkim_keys.h"
 
 namespace sendstep::plugin {
 namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
 
 // Relays as an operator writes them, loaded from a file.
 class AccountTest : public ::testing::Test {
@@ -105,6 +113,89 @@ TEST_F(AccountTest, ASecretIsReadAtEachUse) {
   EXPECT_EQ(FindAccount(config, catalog_).value.config.password.Reveal(), "second");
   std::filesystem::remove(file);
   EXPECT_EQ(Error(FindAccount(config, catalog_)), "SECRET_UNAVAILABLE");
+}
+
+// A relay with these keys.
+std::string WithDkim(const std::string& keys) {
+  return "relays: {r: {smtp: {host: h.example}, dkim: [" + keys + "]}}";
+}
+
+TEST_F(AccountTest, DkimKeysSignAsTheirDomainAndThoseBelow) {
+  const std::string file = Write("key", mime::kRfc8463Ed25519).string();
+  const auto key = [&file](const std::string& domain, const std::string& selector) {
+    return "{domain: \"" + domain + "\", selector: " + selector + ", private_key: {file: \"" +
+           file + "\"}}";
+  };
+  ASSERT_TRUE(Load(WithDkim(key("Example.com", "a") + ", " + key("mail.example.com", "b") + ", " +
+                            key("b\u00FCcher.example", "c")))
+                  .ok());
+  v1::Config config;
+  config.set_relay("r");
+  const auto source = FindAccount(config, catalog_);
+  const auto signs = [&](const std::string& from_domain) {
+    const auto account = ResolveAccount(source.value, catalog_, from_domain);
+    EXPECT_TRUE(account.ok());
+    EXPECT_EQ(account.value.no_dkim_key_fits, account.value.dkim.empty());
+    std::string selectors;
+    for (const mime::DkimKey& dkim : account.value.dkim) selectors += dkim.selector();
+    return selectors;
+  };
+  EXPECT_EQ(signs("example.com"), "a");
+  EXPECT_EQ(signs("mail.example.com"), "ab");
+  EXPECT_EQ(signs("xn--bcher-kva.example"), "c");
+  EXPECT_EQ(signs("otherexample.com"), "");
+}
+
+TEST_F(AccountTest, DkimKeysAreReadAtEachUse) {
+  const auto file = Write("key", mime::kRfc8463Ed25519);
+  ASSERT_TRUE(Load(WithDkim("{domain: e.example, selector: s, private_key: {file: \"" +
+                            file.string() + "\"}}"))
+                  .ok());
+  v1::Config config;
+  config.set_relay("r");
+  const auto source = FindAccount(config, catalog_);
+  EXPECT_EQ(ResolveAccount(source.value, catalog_, "e.example").value.dkim.size(), 1u);
+  std::vector<std::string> log;
+  InstallLogSinkForTest([&log](std::string_view line) { log.emplace_back(line); });
+  Write("key", "not a key");
+  EXPECT_EQ(Error(ResolveAccount(source.value, catalog_, "e.example")), "SECRET_UNAVAILABLE");
+  EXPECT_THAT(log.back(), AllOf(HasSubstr(R"("secret_unavailable")"), HasSubstr(R"("relay":"r")"),
+                                HasSubstr("dkim[0].private_key: the private key is not one in")));
+  std::filesystem::remove(file);
+  EXPECT_EQ(Error(ResolveAccount(source.value, catalog_, "e.example")), "SECRET_UNAVAILABLE");
+  EXPECT_THAT(log.back(),
+              AllOf(HasSubstr(R"("field":"dkim[0].private_key")"), HasSubstr("not readable")));
+  InstallLogSinkForTest({});
+}
+
+TEST_F(AccountTest, ADkimKeyThatCannotSignIsRefusedWhenRelaysAreLoaded) {
+  const std::string file = Write("key", "not a key").string();
+  ASSERT_TRUE(
+      Load(WithDkim("{domain: e.example, selector: s, private_key: {file: \"" + file + "\"}}"))
+          .ok());
+  EXPECT_EQ(CheckRelays(catalog_).message(),
+            "relay \"r\": dkim[0].private_key: the private key is not one in PEM");
+  std::filesystem::remove(file);
+  EXPECT_TRUE(CheckRelays(catalog_).ok());  // it may come later
+}
+
+TEST_F(AccountTest, DkimKeysThatMakeNoSenseAreNamed) {
+  const std::string good = "{domain: e.example, selector: s, private_key: {env: KEY}}";
+  const struct {
+    std::string keys, message;
+  } cases[] = {
+      {"{domain: \"e .example\", selector: s, private_key: {env: KEY}}", "relays.r.dkim[0].domain"},
+      {good + ", {domain: e.example, selector: s_1, private_key: {env: KEY}}",
+       "relays.r.dkim[1].selector"},
+      {"{domain: e.example, selector: s}", "relays.r.dkim[0].private_key: it is missing"},
+      {good + ", {domain: E.example, selector: s, private_key: {env: OTHER}}",
+       "relays.r.dkim[1]: another key has this domain and selector"},
+      {good + ", {}, {}, {}, {}", "relays.r.dkim: 5 keys; the limit is 4"},
+  };
+  for (const auto& [keys, message] : cases) {
+    EXPECT_THAT(std::string(Load(WithDkim(keys)).message()), HasSubstr(message));
+  }
+  EXPECT_TRUE(Load(WithDkim(good)).ok());
 }
 
 TEST_F(AccountTest, EffectiveSettingsRepeatNothingHuge) {

@@ -35,6 +35,14 @@ TEST(Content, ReadsWhatWasAppendedInOrder) {
   EXPECT_TRUE(content.ends_with_line_break());
 }
 
+TEST(Content, WhatIsPrependedIsReadFirst) {
+  Content content("b");
+  content.Prepend("a");
+  content.Prepend("");
+  EXPECT_EQ(Read(content, 1000, 1000), "ab");
+  EXPECT_EQ(content.size(), 2u);
+}
+
 TEST(Content, TextIsNotCopied) {
   const Content content(std::string(1000, 'x'));
   std::string scratch;

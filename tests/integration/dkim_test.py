@@ -149,9 +149,9 @@ class SignedEmails(unittest.TestCase):
             authority = support.Authority(support.temporary_folder())
             cls.postfix = servers.Postfix(authority, {})
             cls.addClassCleanup(cls.postfix.stop)
-            relays["postfix"] = cls.relay(
-                {"host": "127.0.0.1", "port": cls.postfix.ports["open"], "ca_pem": authority.pem},
-                *cls.keys.values())
+            for name, service in (("postfix", "open"), ("small", "small")):
+                relays[name] = cls.relay({"host": "127.0.0.1", "port": cls.postfix.ports[service],
+                                          "ca_pem": authority.pem}, *cls.keys.values())
         file = cls.folder / "relays.json"
         file.write_text(json.dumps({"relays": relays}))
         cls.server = support.Sendstepd("--sandbox", "--relays-file", file)
@@ -228,13 +228,32 @@ class SignedEmails(unittest.TestCase):
         self.assert_good(b"Received: by a.example\r\n" + message + b"\r\n\r\n", KEYS)
 
     def test_a_sender_no_key_is_for_is_not_signed_and_the_log_says_so_once(self):
+        before = len(self.said_unsigned())
         raw = self.send("both", email(**{"from": {"email": "ada@elsewhere.example"}}))
         self.assertNotIn(b"DKIM-Signature", raw)
         message_id = re.search(rb"^Message-ID: (\S+)", raw, re.MULTILINE)[1].decode()
-        lines = [json.loads(line) for line in self.server.process.output("stderr").splitlines()]
-        said = [line for line in lines if line["event"] == "dkim_unsigned"]
+        said = support.until(lambda: self.said_unsigned()[before:], "a line of the log")
         self.assertEqual([("info", "both", message_id)],
                          [(line["level"], line["relay"], line["message_id"]) for line in said])
+
+    def said_unsigned(self):
+        lines = map(json.loads, self.server.process.output("stderr").splitlines())
+        return [line for line in lines if line["event"] == "dkim_unsigned"]
+
+    def test_the_signature_counts_for_the_size(self):
+        if self.postfix is None:
+            self.skipTest(servers.why_not_postfix())
+
+        def execute(sender, lines):
+            return self.server.execute({"config": {"relay": "small"}, "email": email(
+                **{"from": {"email": sender}}, text=("x" * 60 + "\r\n") * lines)})
+
+        unsigned = "ada@elsewhere.example"
+        lines = 1000
+        lines += (servers.Postfix.SMALL - int(execute(unsigned, lines).message["sizeBytes"])) // 62
+        self.assertTrue(execute(unsigned, lines).ok)
+        self.assertEqual("MESSAGE_TOO_LARGE", execute(SENDER, lines).reason)
+        self.assertTrue(execute(SENDER, lines - 50).ok)
 
     def test_a_key_that_is_gone_sends_nothing(self):
         file = self.folder / "passing.pem"

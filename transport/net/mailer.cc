@@ -13,6 +13,7 @@
 
 #include "transport/net/dialer.h"
 #include "transport/net/proxy.h"
+#include "transport/net/throttle.h"
 #include "transport/smtp/gate.h"
 #include "transport/smtp/session.h"
 
@@ -26,9 +27,8 @@ using base::Result;
 using base::Stage;
 using smtp::DeliveryReport;
 
-// Over connections that earlier calls used, before a new one; each may have been closed meanwhile.
+// How often a send is tried again because the connection that earlier calls used was closed.
 constexpr int kMaxStale = 3;
-constexpr std::chrono::seconds kPatienceBesideOthers{10};
 constexpr int kServiceClosing = 421;
 constexpr int kBadSequence = 503;  // an earlier transaction is still open
 
@@ -91,6 +91,21 @@ std::optional<base::Error> WouldShowCredentials(const smtp::SmtpSettings& settin
   return error;
 }
 
+// Where more than half of the recipients were refused because the server wants to be used less.
+std::optional<base::Error> SlowDownOf(const DeliveryReport& report) {
+  std::optional<base::Error> error;
+  size_t slow = 0;
+  for (const base::RecipientOutcome& outcome : report.recipients) {
+    if (outcome.accepted) continue;
+    const base::Error refusal = base::Refused(Stage::kRcptTo, outcome.reply);
+    if (!AsksToSlowDown(refusal)) continue;
+    ++slow;
+    error = refusal;
+  }
+  if (slow * 2 <= report.recipients.size()) error.reset();
+  return error;
+}
+
 asio::awaitable<bool> Cancelled() {
   const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
   co_return state.cancelled() != asio::cancellation_type::none;
@@ -130,11 +145,15 @@ class Sending {
 
   // Waits for a turn, and sees to it that the lease has an open session.
   asio::awaitable<Result<Pool::Lease>> Begin(Pool::Want want) {
+    std::optional<base::Error> turned_away;
     for (;;) {
       Result<Pool::Lease> lease = co_await pool_.Enter(settings_, want, deadline_);
       if (!lease) {
-        observer_.StageStarted(lease.error().stage);
-        co_return lease;
+        // What the server did says more than that the others stayed in use.
+        const bool in_vain = turned_away && lease.error().cause == Cause::kHeldBack;
+        const base::Error error = in_vain ? *turned_away : lease.error();
+        observer_.StageStarted(error.stage);
+        co_return error;
       }
       if (lease->connection) {
         if (lease->connection->session.IsQuiet()) {
@@ -152,6 +171,7 @@ class Sending {
         const base::Error error = opened.error();
         const bool others = pool_.OpenFailed(std::move(*lease), error, given_up);
         if (given_up || !others) co_return error;
+        turned_away = error;
         want.fresh = alone_;
       }
       want.first = true;
@@ -178,6 +198,7 @@ class Sending {
     }
     std::optional<base::Error> error;
     if (!outcome) error = outcome.error();
+    if (outcome) error = SlowDownOf(*outcome);
     pool_.Release(std::move(lease), error);
   }
 
@@ -193,9 +214,22 @@ class Sending {
   }
 
  private:
+  // Once more without TLS sessions where those may be why it failed.
   asio::awaitable<Result<std::unique_ptr<Connection>>> Open(const Pool::Lease& lease) {
+    Result<std::unique_ptr<Connection>> opened = co_await OpenOnce(lease);
+    const bool failed = !opened && !alone_ && opened.error().cause == Cause::kTlsFailed;
+    if (failed && lease.tls_sessions->Forget()) opened = co_await OpenOnce(lease);
+    co_return opened;
+  }
+
+  asio::awaitable<Result<std::unique_ptr<Connection>>> OpenOnce(const Pool::Lease& lease) {
     smtp::SmtpSettings settings = settings_;
-    if (lease.beside_others) BeImpatient(settings.timeouts);
+    if (lease.patience) {
+      smtp::StageTimeouts& all = settings.timeouts;
+      for (std::chrono::seconds* one : {&all.connect, &all.tls, &all.greeting, &all.ehlo}) {
+        *one = std::min(*one, *lease.patience);
+      }
+    }
     Result<tcp::socket> socket = co_await Connect(resolver_, settings, deadline_, observer_);
     if (!socket) co_return OfProxy(socket.error());
     auto connection = std::make_unique<Connection>(
@@ -220,16 +254,6 @@ class Sending {
     error.cause = Cause::kProxy;
     error.detail = "no way to the proxy" + (error.detail.empty() ? "" : ": " + error.detail);
     return error;
-  }
-
-  // A server may leave unanswered what is too much; the others are there to be waited for.
-  void BeImpatient(smtp::StageTimeouts& timeouts) const {
-    using std::chrono::seconds;
-    const auto half = std::chrono::duration_cast<seconds>(deadline_.at - base::Clock::now()) / 2;
-    const seconds patience = std::clamp(half, seconds(1), kPatienceBesideOthers);
-    for (seconds* timeout : {&timeouts.connect, &timeouts.tls, &timeouts.greeting}) {
-      *timeout = std::min(*timeout, patience);
-    }
   }
 
   dns::Resolver& resolver_;
@@ -307,8 +331,11 @@ asio::awaitable<Result<DeliveryReport>> Mailer::Send(const smtp::SmtpSettings& s
         co_await sending.End(std::move(*lease), outcome);
         continue;
       }
-      // The gate had been told of fewer recipients than were accepted this time.
-      const bool late = !outcome && first_failure && outcome.error().cause == Cause::kGateClosed;
+      // The gate had been told of fewer recipients than were accepted this time; or there was no
+      // other connection in time.
+      const bool late = !outcome && first_failure &&
+                        (outcome.error().cause == Cause::kGateClosed ||
+                         outcome.error().cause == Cause::kHeldBack);
       if (late) outcome = *first_failure;
       if (!outcome) outcome = Stopped(outcome.error(), calls_);
       Report(outcome, observer);

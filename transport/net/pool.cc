@@ -29,6 +29,7 @@ namespace {
 
 // How long what a server offered in vain is remembered: it may be mended meanwhile.
 constexpr std::chrono::hours kDistrustFor{1};
+constexpr std::chrono::seconds kLeastPatience{5};
 constexpr int kServiceClosing = 421;
 // Looked at for each that is new.
 constexpr int kForgetAtOnce = 8;
@@ -67,11 +68,21 @@ struct Pool::Account {
   std::unordered_map<SendQueue::Ticket, Waiter*> waiters;
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> idle;
   const std::shared_ptr<TlsSessions> tls_sessions = std::make_shared<TlsSessions>();
-  smtp::Distrust distrust;
-  Time distrust_until{};
+  // Until when it is not trusted with each.
+  Time no_pipelining_until{};
+  Time no_chunking_until{};
+  Time not_at_once_until{};
+  Time::duration last_opening{};  // how long it took
   asio::steady_timer timer;
   std::optional<Time> armed_for;
   std::list<Account*>::iterator use;  // in State::by_use
+
+  smtp::Distrust Distrust(Time now) const {
+    return {now < no_pipelining_until, now < no_chunking_until, now < not_at_once_until};
+  }
+  std::chrono::seconds Patience() const {
+    return std::max(kLeastPatience, std::chrono::ceil<std::chrono::seconds>(last_opening * 3));
+  }
 };
 
 struct Pool::State : std::enable_shared_from_this<State> {
@@ -114,6 +125,7 @@ std::shared_ptr<Pool::Account> Pool::State::Find(std::string key,
   const auto found = accounts.find(key);
   if (found != accounts.end()) {
     by_use.splice(by_use.end(), by_use, found->second->use);
+    found->second->queue.Tighten(limits);
     return found->second;
   }
   if (accounts.size() >= kMaxAccounts) Forget();
@@ -170,8 +182,9 @@ void Pool::State::Dispatch(const std::shared_ptr<Account>& account, Connections&
     lease.state = shared_from_this();
     lease.account = account;
     lease.tls_sessions = account->tls_sessions;
-    lease.beside_others = turn->beside_others;
-    if (now < account->distrust_until) lease.distrust = account->distrust;
+    lease.began = now;
+    if (turn->beside_others) lease.patience = account->Patience();
+    lease.distrust = account->Distrust(now);
     if (turn->reuse) {
       lease.connection = TakeIdle(*account, turn->reuse->id);
       lease.reused = true;
@@ -253,7 +266,7 @@ Pool::Lease::~Lease() {
       state->Ended(ConnectionEnd::kBroken);
     } else {
       account->queue.OpenFailed(base::Clock::now(), SendQueue::OpenFailure::kGivenUp,
-                                beside_others);
+                                patience.has_value());
     }
   }
   // Whoever has his turn now has it soon: a destructor is no place for it.
@@ -319,6 +332,7 @@ void Pool::Opened(Lease& lease, std::unique_ptr<Connection> connection) {
       ++state_->counted.tls_resumed;
     }
     lease.connection = std::move(connection);
+    lease.account->last_opening = now - lease.began;
     lease.account->queue.Opened();
   });
 }
@@ -332,7 +346,7 @@ bool Pool::OpenFailed(Lease lease, const base::Error& error, bool given_up) {
   bool others = false;
   state_->Apply(account, [&](State::Connections&) {
     const Time now = base::Clock::now();
-    others = account->queue.OpenFailed(now, failure, lease.beside_others);
+    others = account->queue.OpenFailed(now, failure, lease.patience.has_value());
     if (given_up || others) return;
     state_->Judge(*account, error, /*reused=*/false, now);
     // What passes may have passed for the next, who tries alone.
@@ -359,7 +373,9 @@ void Pool::Release(Lease lease, const std::optional<base::Error>& error) {
   if (!usable) connection->stream.Close();
   state_->Apply(account, [&](State::Connections& closing) {
     state_->Judge(*account, error, lease.reused, record.used);
-    const bool keep = usable && !state_->closed && state_->idle_total < kMaxIdle;
+    // Who waits takes it at once.
+    const bool room = state_->idle_total < kMaxIdle || account->queue.waiting() > 0;
+    const bool keep = usable && !state_->closed && room;
     const SendQueue::Fate fate = account->queue.Release(record.used, record, keep);
     if (fate == SendQueue::Fate::kIdle) {
       account->idle.emplace(record.id, std::move(connection));
@@ -392,12 +408,10 @@ void Pool::FoundDead(Lease lease) {
 void Pool::Remember(const Lease& lease, const smtp::Distrust& distrust) {
   const std::lock_guard lock(state_->mutex);
   Account& account = *lease.account;
-  const Time now = base::Clock::now();
-  if (now >= account.distrust_until) account.distrust = {};
-  account.distrust.pipelining |= distrust.pipelining;
-  account.distrust.chunking |= distrust.chunking;
-  account.distrust.at_once |= distrust.at_once;
-  account.distrust_until = now + kDistrustFor;
+  const Time until = base::Clock::now() + kDistrustFor;
+  if (distrust.pipelining) account.no_pipelining_until = until;
+  if (distrust.chunking) account.no_chunking_until = until;
+  if (distrust.at_once) account.not_at_once_until = until;
 }
 
 void Pool::Close() {

@@ -1,7 +1,8 @@
 // The connections to mail servers, each used by one send after another. Sends that share them have
-// all their settings in common but the timeouts: tenant, server, TLS, credentials, mechanisms, EHLO
-// name, limits; together they are an account (pool_key.h). A session keeps the timeouts of the send
-// that opened it. Who uses a connection when is decided in send_queue.h.
+// all their settings in common but limits and timeouts: tenant, server, TLS, credentials,
+// mechanisms, EHLO name; together they are an account (pool_key.h). Of their limits the tightest
+// hold; a session keeps the timeouts of the send that opened it. Who uses a connection when is
+// decided in send_queue.h.
 //
 // Threads: thread-safe; a coroutine runs on its caller's strand. Lifetime: `executor`'s context
 // outlives the pool, and the pool its leases.
@@ -55,8 +56,7 @@ class Pool {
 
  public:
   static constexpr size_t kMaxIdle = 1024;  // connections, of all accounts
-  // Beyond this many, those used longest ago are forgotten once nothing is open, waited for, or
-  // known of them but what they offer in vain.
+  // Beyond this many, of those not used for long some are forgotten (SendQueue::Forgettable).
   static constexpr size_t kMaxAccounts = 4096;
 
   // The right to use one connection: given back by one of the pool's calls that take it. Where an
@@ -71,8 +71,9 @@ class Pool {
     std::unique_ptr<Connection> connection;
     // Whether sends used it before.
     bool reused = false;
-    // Whether others were open when the turn to open one came: a server may turn this one away.
-    bool beside_others = false;
+    // Others were open when the turn to open one came, so that a server may leave this one
+    // unanswered: how long it may take to greet. Several times what the last one took.
+    std::optional<std::chrono::seconds> patience;
     // For opening one.
     std::shared_ptr<TlsSessions> tls_sessions;
     // What the account's server offers in vain, as far as is known.
@@ -80,6 +81,7 @@ class Pool {
 
    private:
     friend class Pool;
+    SendQueue::Time began;  // the turn
     std::shared_ptr<State> state;
     std::shared_ptr<Account> account;
   };

@@ -4,8 +4,6 @@
 #include <openssl/rand.h>
 
 #include <array>
-#include <bit>
-#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -47,17 +45,11 @@ std::string PoolKey(const smtp::SmtpSettings& settings) {
   add(settings.tls.pinned_key_sha256);
   add(settings.tls.tls13_only ? "+" : "-");
   add(settings.ehlo_name);
+  add(settings.allow_plaintext_auth ? "+" : "-");
   add(settings.swallows_refused_chunk ? "+" : "-");
   add(std::to_string(settings.mechanisms.size()));
   for (const smtp::SaslMechanism mechanism : settings.mechanisms) {
     add(smtp::MechanismName(mechanism));
-  }
-  const smtp::SendingLimits& limits = settings.limits;
-  for (const int64_t limit :
-       {int64_t{limits.max_connections}, int64_t{limits.max_mails_per_connection},
-        int64_t{limits.max_idle.count()}, int64_t{limits.max_age.count()},
-        std::bit_cast<int64_t>(limits.max_mails_per_second)}) {
-    add(std::to_string(limit));
   }
   // Of secrets the sizes; they themselves go from where they are into the hash.
   std::vector<std::string_view> secrets;

@@ -8,8 +8,8 @@
 
 namespace sendstep::net {
 
-// Equal where two settings may share connections: all but the timeouts is the same. Secrets cannot
-// be read from it. Differs from one run of the program to the next. Threads: thread-safe.
+// Equal where two settings may share connections: all but limits and timeouts is the same. Secrets
+// cannot be read from it. Differs from one run of the program to the next. Threads: thread-safe.
 std::string PoolKey(const smtp::SmtpSettings& settings);
 
 }  // namespace sendstep::net

@@ -77,6 +77,10 @@ bool SendQueue::MayConnect(Time now) const {
 std::optional<SendQueue::Turn> SendQueue::Next(Time now) {
   if (waiting_.empty() || !MayUse(now)) return std::nullopt;
   auto first = waiting_.begin();
+  // Nobody passes one for whom MakeRoom closes another: those behind would take each idle
+  // connection before it does.
+  const bool full = Open() - closing_ >= MaxConnections(now);
+  if (first->second && full && MayConnect(now)) return std::nullopt;
   if (!MayConnect(now) || Open() >= MaxConnections(now)) {
     // One that needs no new connection, where there is an idle one.
     first = idle_.empty() ? waiting_.end()
@@ -208,9 +212,22 @@ std::vector<uint64_t> SendQueue::CloseIdle() {
   return ids;
 }
 
+void SendQueue::Tighten(const smtp::SendingLimits& limits) {
+  const auto tighten = [](auto& one, const auto& other) { one = std::min(one, other); };
+  tighten(limits_.max_connections, limits.max_connections);
+  tighten(limits_.max_mails_per_connection, limits.max_mails_per_connection);
+  tighten(limits_.max_idle, limits.max_idle);
+  tighten(limits_.max_age, limits.max_age);
+  double& rate = limits_.max_mails_per_second;
+  if (limits.max_mails_per_second > 0) {
+    rate = rate > 0 ? std::min(rate, limits.max_mails_per_second) : limits.max_mails_per_second;
+  }
+}
+
 bool SendQueue::Forgettable(Time now) const {
+  const Time slow_until = window_ ? paused_until_ + kLongestPause : paused_until_;
   return waiting_.empty() && Open() == 0 &&
-         now >= std::max({paused_until_, learned_until_, rate_next_});
+         now >= std::max({slow_until, learned_until_, rate_next_});
 }
 
 void SendQueue::SlowDown(Time now) {

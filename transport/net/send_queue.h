@@ -68,6 +68,8 @@ class SendQueue {
   };
 
   explicit SendQueue(const smtp::SendingLimits& limits) : limits_(limits) {}
+  // Others use the account too: the tighter of each two limits holds from now on.
+  void Tighten(const smtp::SendingLimits& limits);
   const smtp::SendingLimits& limits() const { return limits_; }
 
   // The earliest moment at which one more send could go, as far as rate and pause tell. `first`: as
@@ -120,8 +122,8 @@ class SendQueue {
   int connecting() const { return connecting_; }
   int busy() const { return busy_; }
   int idle() const { return static_cast<int>(idle_.size()); }
-  // Nothing would be lost with it: nobody waits, nothing is open, and rate, pause and lesson are
-  // past.
+  // Little would be lost with it: nobody waits, nothing is open, rate and lesson are past, and so
+  // is the pause, for a minute where the account is slowed down.
   bool Forgettable(Time now) const;
 
  private:

@@ -46,7 +46,14 @@ int TlsSessions::OnNewSession(SSL* ssl, SSL_SESSION* session) {
   const std::lock_guard lock(sessions->mutex_);
   if (sessions->sessions_.size() == kMost) sessions->sessions_.pop_front();
   sessions->sessions_.push_back(std::move(copy));
+  sessions->had_any_ = true;
   return 0;  // no reference is kept
+}
+
+bool TlsSessions::Forget() {
+  const std::lock_guard lock(mutex_);
+  sessions_.clear();
+  return std::exchange(had_any_, false);
 }
 
 bool TlsSessions::TooOld(const SSL_SESSION* session) const {

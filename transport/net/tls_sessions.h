@@ -32,6 +32,9 @@ class TlsSessions {
   static void Enable(SSL_CTX* context);
   // For `ssl`, a client before its handshake: it resumes the newest session, if there is one.
   void Attach(SSL* ssl);
+  // All there are, where a handshake failed and one of them may be why. False: there were none
+  // since the last time.
+  bool Forget();
 
  private:
   struct Free {
@@ -47,6 +50,7 @@ class TlsSessions {
   const Now now_;
   std::mutex mutex_;
   std::deque<Session> sessions_;  // the newest last
+  bool had_any_ = false;          // since Forget()
 };
 
 }  // namespace sendstep::net

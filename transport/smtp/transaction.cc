@@ -471,8 +471,7 @@ asio::awaitable<Result<Reply>> Transaction::CommitAtOnce(std::span<const asio::c
     if (nobody && !accepted_without_mail_ && !hidden) co_return refused;
     // 421 in the place of an earlier reply: it takes no more.
     if (!error.reply) error.error_class = ErrorClass::kUncertain;
-    const bool left = error.cause == Cause::kConnectionLost || error.cause == Cause::kTimeout;
-    distrust_.at_once = replies == 0 && left;
+    distrust_.at_once = replies == 0 && error.cause == Cause::kConnectionLost;
     co_return error;
   }
   if (!nobody) dialog_.Enter(Stage::kData);

@@ -5,7 +5,8 @@
 // reply to a write is read before the next is made, so that two full socket buffers cannot deadlock
 // and no reply is taken for another's.
 //
-// The end of the message is the point of no return. An error before it is never uncertain: a server
+// The end of the message is the point of no return; in one flight it begins with the first byte. An
+// error before it is never uncertain: a server
 // must drop a message whose end never came (RFC 5321 4.1.1.4). A reply that arrives before it ends
 // the session without it: taken later, it would pass for the verdict. From its first byte on
 // cancellation is disabled, the server's reply to it decides, and an error without that reply is

@@ -146,10 +146,20 @@ TEST_F(PoolCrowdTest, NothingIsSentTwiceOrForgottenWhereTheServerBreaksConnectio
     ASSERT_TRUE(Eventually([&] { return server_.messages().size() > 20 * i || over(); }));
     server_.CloseAll("");
   }
-  for (const Sent& sent : Finish(std::move(running))) {
-    if (!sent) EXPECT_EQ(sent.error().cause, Cause::kConnectionLost) << sent.error().detail;
+  const std::vector<Sent> all = Finish(std::move(running));
+  auto messages = server_.messages();
+  int sent = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const int delivered = messages["Subject: " + std::to_string(i + 1)];
+    if (all[i]) {
+      ++sent;
+      EXPECT_EQ(delivered, 1) << i;
+      continue;
+    }
+    EXPECT_EQ(all[i].error().cause, Cause::kConnectionLost) << all[i].error().detail;
+    EXPECT_LE(delivered, all[i].error().error_class == base::ErrorClass::kUncertain ? 1 : 0) << i;
   }
-  for (const auto& [subject, count] : server_.messages()) EXPECT_EQ(count, 1) << subject;
+  EXPECT_GE(sent, 100);
   const PoolStats stats = mailer_.pool_stats();
   EXPECT_EQ(stats.waiting + stats.connecting + stats.busy, 0);
 }

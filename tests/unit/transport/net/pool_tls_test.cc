@@ -114,6 +114,22 @@ TEST_P(PoolTlsTest, ServerThatRefusesTheTicketIsVerifiedInFull) {
   EXPECT_EQ(sent.error().cause, Cause::kCertificate);
 }
 
+TEST_P(PoolTlsTest, ServerThatCannotBearATicketIsConnectedToOnceMoreWithoutOne) {
+  EXPECT_FALSE(Resumes());
+  const auto abort = [](SSL*, SSL_SESSION*, const unsigned char*, size_t, SSL_TICKET_STATUS status,
+                        void*) {
+    const bool offered = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+    return offered ? SSL_TICKET_RETURN_ABORT : SSL_TICKET_RETURN_IGNORE_RENEW;
+  };
+  SSL_CTX_set_session_ticket_cb(server_.rules().tls->native_handle(), nullptr, abort, nullptr);
+  Outcomes outcomes;
+  const Sent sent = Send({.settings = account_, .observer = &outcomes});
+  ASSERT_TRUE(sent) << sent.error().detail;
+  EXPECT_FALSE(outcomes.tls.at(0).resumed);
+  EXPECT_EQ(server_.messages()["Subject: hello"], 2);
+  EXPECT_EQ(server_.connections(), 3);
+}
+
 TEST_P(PoolTlsTest, UnverifiedSessionIsNotLentToWhoVerifies) {
   server_.rules().tls = Context(GetParam(), "mail.example.org");
   SendCase careless{account_};

@@ -197,10 +197,10 @@ TEST_F(PooledMailerTest, SecondConnectionThatIsStaleTooIsPassedOver) {
 }
 
 TEST_F(PooledMailerTest, UnansweredConnectionBesideAnotherGivesWayToIt) {
-  account_.timeouts.greeting = account_.timeouts.connect = std::chrono::seconds(1);
   server_.Hold("DATA");
   const auto busy = Start();
   RunUntilHeld(1);
+  // Of its 300 seconds for a greeting the second leaves nearly all.
   server_.Hold("greeting");
   const auto waits = Start();
   RunUntil([&] { return mailer_.pool_stats().waiting == 1; });
@@ -212,12 +212,50 @@ TEST_F(PooledMailerTest, UnansweredConnectionBesideAnotherGivesWayToIt) {
   EXPECT_EQ(server_.Count("MAIL"), 2);
 }
 
-TEST_F(PooledMailerTest, OtherLimitsAreAnotherConnection) {
-  ASSERT_TRUE(Send());
+TEST_F(PooledMailerTest, WhoWasTurnedAwayAndHasNoOtherTurnIsToldOfThat) {
+  server_.rules().max_open = 1;
+  server_.Hold("DATA");
+  const auto busy = Start();
+  RunUntilHeld(1);
+  const Sent sent = SendSoon();
+  ASSERT_FALSE(sent);
+  ASSERT_TRUE(sent.error().reply) << sent.error().detail;
+  EXPECT_EQ(sent.error().reply->code, 421);
+  server_.Go();
+  EXPECT_TRUE(Finish(busy));
+}
+
+TEST_F(PooledMailerTest, RetryOverANewConnectionIsNotPassedByThoseWhoWait) {
+  account_.limits.max_connections = 1;
+  server_.Hold("DATA");
+  const auto first = Start();
+  RunUntilHeld(1);
+  bool refused = false;
+  server_.rules().answer = [&refused](const MailServer::Command& command) -> Reply {
+    if (command.verb != "MAIL" || command.mails == 0 || std::exchange(refused, true)) {
+      return std::nullopt;
+    }
+    return "421 4.4.2 idle for too long\r\n";
+  };
+  std::vector<std::shared_ptr<testing::Running<Sent>>> waiting;
+  for (int i = 0; i < 5; ++i) {
+    waiting.push_back(Start({.settings = account_, .subject = std::to_string(i)}));
+  }
+  RunUntilWaiting(5);
+  server_.Go();
+  EXPECT_TRUE(Finish(first));
+  EXPECT_TRUE(Finish(waiting[0]));
+  EXPECT_LE(server_.messages().size(), 3u) << "few went before the one that was tried again";
+  for (size_t i = 1; i < waiting.size(); ++i) EXPECT_TRUE(Finish(waiting[i]));
+}
+
+TEST_F(PooledMailerTest, OfDifferentLimitsTheTightestHold) {
   SendCase limited{account_};
-  limited.settings.limits.max_mails_per_second = 1000;
+  limited.settings.limits.max_mails_per_second = 0.001;
   ASSERT_TRUE(Send(limited));
-  EXPECT_EQ(server_.connections(), 2);
+  const Sent sent = SendSoon();
+  ASSERT_FALSE(sent) << "though this one has no limit";
+  EXPECT_EQ(sent.error().cause, base::Cause::kHeldBack);
 }
 
 TEST_F(PooledMailerTest, LossAfterTheEndOfTheMessageIsUncertainAndNotTriedAgain) {

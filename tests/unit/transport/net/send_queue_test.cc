@@ -269,6 +269,33 @@ TEST_F(SendQueueTest, IdleConnectionMakesRoomForAFreshWantAndIsClosedFirst) {
   EXPECT_EQ(queue_.idle(), 1);
 }
 
+TEST_F(SendQueueTest, NobodyPassesAFreshWantThatRoomIsMadeFor) {
+  limits_.max_connections = 2;
+  Limit(limits_);
+  std::vector<Connection> connections = {Open(), Open()};
+  const Ticket fresh = queue_.Enter(true, true);
+  const Ticket other = queue_.Enter(false);
+  Release(connections[0]);
+  EXPECT_EQ(Next(), 0);
+  EXPECT_EQ(queue_.MakeRoom(now_), connections[0].id);
+  Release(connections[1]);
+  EXPECT_EQ(Next(), other) << "until the goodbye is said";
+  queue_.Closed();
+  EXPECT_EQ(Next(), fresh);
+}
+
+TEST_F(SendQueueTest, TightestOfAllLimitsHold) {
+  limits_ = {5, 50, std::chrono::seconds(20), std::chrono::seconds(200), 0};
+  Limit(limits_);
+  queue_.Tighten({9, 9, std::chrono::seconds(9), std::chrono::seconds(900), 7});
+  queue_.Tighten({3, 90, std::chrono::seconds(90), std::chrono::seconds(90), 0});
+  EXPECT_EQ(queue_.limits().max_connections, 3);
+  EXPECT_EQ(queue_.limits().max_mails_per_connection, 9);
+  EXPECT_EQ(queue_.limits().max_idle, std::chrono::seconds(9));
+  EXPECT_EQ(queue_.limits().max_age, std::chrono::seconds(90));
+  EXPECT_EQ(queue_.limits().max_mails_per_second, 7);
+}
+
 TEST_F(SendQueueTest, NobodyIsMadeRoomForWithoutNeed) {
   limits_.max_connections = 2;
   Limit(limits_);
@@ -323,6 +350,8 @@ TEST_F(SendQueueTest, IsNotForgettableWhileRatePauseOrLessonHold) {
   queue_.SlowDown(now_);
   EXPECT_FALSE(queue_.Forgettable(now_)) << "pause";
   now_ += SendQueue::kFirstPause;
+  EXPECT_FALSE(queue_.Forgettable(now_)) << "slowed down";
+  now_ += SendQueue::kLongestPause;
   EXPECT_TRUE(queue_.Forgettable(now_));
 
   limits_.max_mails_per_second = 0;

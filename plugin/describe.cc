@@ -26,6 +26,21 @@ v1::TlsMode TlsModeOf(profile::v1::TlsForm form) {
   }
 }
 
+void AddDnsRecords(const profile::v1::Dns& dns, v1::ProviderInfo& out) {
+  if (!dns.spf_include().empty()) out.add_dns_records("SPF: include:" + dns.spf_include());
+  const auto add = [&out](const char* use, const auto& records) {
+    for (const profile::v1::DnsRecord& record : records) {
+      // "RECORD_TYPE_CNAME" -> "CNAME"
+      const std::string type = profile::v1::RecordType_Name(record.type()).substr(12);
+      const std::string target = record.target().empty() ? "" : " " + record.target();
+      out.add_dns_records(use + record.name() + " " + type + target);
+    }
+  };
+  add("DKIM: ", dns.dkim());
+  add("DKIM, else: ", dns.dkim_else());
+  add("Return path: ", dns.return_path());
+}
+
 v1::ProviderInfo ToProviderInfo(const providers::Profile& profile) {
   v1::ProviderInfo out;
   out.set_id(profile.id());
@@ -57,6 +72,7 @@ v1::ProviderInfo ToProviderInfo(const providers::Profile& profile) {
   *out.mutable_limits() = profile.limits();
   out.set_doc_url(profile.doc_url());
   *out.mutable_mail_domains() = profile.mail_domains();
+  AddDnsRecords(profile.dns(), out);
   return out;
 }
 

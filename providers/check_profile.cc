@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/strings/str_join.h"
 #include "providers/pattern.h"
 #include "providers/reasons.h"
@@ -21,6 +22,7 @@
 namespace sendstep::providers {
 namespace {
 
+using profile::v1::DnsRecord;
 using profile::v1::Explanation;
 using profile::v1::MessageId;
 using profile::v1::Port;
@@ -71,6 +73,7 @@ class Checker {
     CheckOrder();
     for (const MessageId& id : profile_.message_ids()) CheckMessageId(id);
     CheckSending();
+    CheckDns();
     return std::move(faults_);
   }
 
@@ -104,6 +107,35 @@ class Checker {
       return true;
     }
     return false;
+  }
+
+  void CheckDns() {
+    const auto& dns = profile_.dns();
+    // Its first label may begin with "_", as no host's does.
+    const std::string include(absl::StripPrefix(dns.spf_include(), "_"));
+    if (!include.empty()) RequireDomain(include, "dns.spf_include");
+    for (const auto* keys : {&dns.dkim(), &dns.dkim_else()}) {
+      for (const DnsRecord& record : *keys) {
+        CheckRecord(record, profile::v1::RECORD_TYPE_TXT);
+        Require(absl::EndsWith(record.name(), "._domainkey"),
+                absl::StrCat("a DKIM record is not below _domainkey: ", record.name()));
+      }
+    }
+    for (const DnsRecord& record : dns.return_path()) {
+      CheckRecord(record, profile::v1::RECORD_TYPE_MX);
+    }
+    Require(dns.return_path().empty() || dns.envelope() == profile::v1::ENVELOPE_DOMAIN_PROVIDER,
+            "dns.return_path is for an envelope of the provider's");
+  }
+
+  // A CNAME or of type `other`.
+  void CheckRecord(const DnsRecord& record, profile::v1::RecordType other) {
+    const std::string name = absl::StrCat("record ", record.name());
+    Require(!record.name().empty(), "a DNS record has no name");
+    Require(record.type() == profile::v1::RECORD_TYPE_CNAME || record.type() == other,
+            name + " is of another type than its use");
+    Require((record.type() == profile::v1::RECORD_TYPE_TXT) == record.target().empty(),
+            name + ": a CNAME and an MX have a target, a TXT has none");
   }
 
   void CheckNames() {

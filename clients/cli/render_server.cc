@@ -122,6 +122,7 @@ std::string RenderProvider(const v1::ProviderInfo& provider, const Style& style)
   Add(rows, "password", Shown(provider.password_help()));
   Add(rows, "domain", Shown(provider.domain_help()));
   AddEach(rows, "limits", provider.limits());
+  AddEach(rows, "DNS", provider.dns_records());
   Add(rows, "mail domains", Joined(provider.mail_domains()));
   Add(rows, "see", Shown(provider.doc_url()));
   return style.Strong(Shown(provider.id())) + "  " + Shown(provider.title()) + "\n" +

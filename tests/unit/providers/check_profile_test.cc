@@ -58,6 +58,38 @@ const Case kCases[] = {
      "host is not a lower-case domain"},
     {"OtherHost", [](Profile& p) { p.add_other_hosts("a b"); }, "other_hosts is not"},
     {"MailDomain", [](Profile& p) { p.add_mail_domains("@acme.example"); }, "mail_domains is not"},
+    {"SpfInclude", [](Profile& p) { p.mutable_dns()->set_spf_include("include:a"); },
+     "dns.spf_include is not a lower-case domain"},
+    {"DkimRecordElsewhere",
+     [](Profile& p) {
+       auto& record = *p.mutable_dns()->add_dkim();
+       record.set_name("s1");
+       record.set_type(profile::v1::RECORD_TYPE_TXT);
+     },
+     "a DKIM record is not below _domainkey: s1"},
+    {"CnameWithoutTarget",
+     [](Profile& p) {
+       auto& record = *p.mutable_dns()->add_dkim_else();
+       record.set_name("s1._domainkey");
+       record.set_type(profile::v1::RECORD_TYPE_CNAME);
+     },
+     "record s1._domainkey: a CNAME and an MX have a target"},
+    {"ReturnPathByTxt",
+     [](Profile& p) {
+       p.mutable_dns()->set_envelope(profile::v1::ENVELOPE_DOMAIN_PROVIDER);
+       auto& record = *p.mutable_dns()->add_return_path();
+       record.set_name("bounces");
+       record.set_type(profile::v1::RECORD_TYPE_TXT);
+     },
+     "record bounces is of another type than its use"},
+    {"ReturnPathOfTheSenders",
+     [](Profile& p) {
+       auto& record = *p.mutable_dns()->add_return_path();
+       record.set_name("bounces");
+       record.set_type(profile::v1::RECORD_TYPE_CNAME);
+       record.set_target("acme.example");
+     },
+     "dns.return_path is for an envelope of the provider's"},
     {"DocUrl", [](Profile& p) { p.set_doc_url("http://acme.example"); }, "not an https URL"},
     {"NoPorts", [](Profile& p) { p.clear_ports(); }, "ports are missing"},
     {"DefaultPort", [](Profile& p) { p.set_default_port(25); }, "default_port is not among"},

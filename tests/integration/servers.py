@@ -381,12 +381,12 @@ class DovecotSubmission:
     Both offer CHUNKING, and what Dovecot itself can do: neither SMTPUTF8 nor more than 20 MB.
     """
 
-    def __init__(self, authority, users, next_hop, mechanisms="plain login", more=""):
-        """As Dovecot has them."""
+    def __init__(self, authority, users, next_hop):
+        """`users`: login -> password."""
         self.folder = support.temporary_folder()
         self.ports = dict(zip(("submission", "smtps"), free_ports(2)))
         cert, key = authority.issue("dovecot")
-        self.dovecot = Dovecot(self.folder / "dovecot", users, mechanisms, f"""\
+        self.dovecot = Dovecot(self.folder / "dovecot", users, "plain login", f"""\
 protocols = submission
 listen = 127.0.0.1
 hostname = mail.dovecot.example
@@ -406,7 +406,7 @@ service submission-login {{
     ssl = yes
   }}
 }}
-{more}""")
+""")
         for name, port in self.ports.items():
             support.until(lambda p=port: self.dovecot.process.alive() and greets(p),
                           f"Dovecot's {name}")

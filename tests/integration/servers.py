@@ -62,9 +62,15 @@ def why_not_postfix():
 
 
 class Dovecot:
-    """Dovecot as nothing but the password check of Postfix (its SASL server on a Unix socket)."""
+    """Dovecot as nothing but the password check of Postfix (its SASL server on a Unix socket), unless
+    `more` has it do more.
 
-    def __init__(self, folder, users, mechanisms):
+    users       login -> password
+    mechanisms  as Dovecot names them
+    more        further lines of dovecot.conf
+    """
+
+    def __init__(self, folder, users, mechanisms, more=""):
         folder = Path(folder)
         folder.mkdir()
         self.socket = folder / "sasl"
@@ -103,7 +109,7 @@ service anvil {{
     mode = 0
   }}
 }}
-""")
+{more}""")
         self.process = support.Process(["/usr/sbin/dovecot", "-F", "-c", config])
         support.until(self.socket.exists, "Dovecot's SASL socket")
 
@@ -249,7 +255,9 @@ postlog unix-dgram n - n - 1 postlogd
         self.dovecot.stop()
 
 
-EXIM = Path("/usr/local/lib/sendstep-test/exim4")
+# Where .ci/install --test unpacks what Debian does not install beside Postfix.
+BESIDE = Path("/usr/local/lib/sendstep-test")
+EXIM = BESIDE / "exim4-daemon-light/usr/sbin/exim4"
 
 
 def why_not_exim():
@@ -405,6 +413,164 @@ bind-interfaces
         """Runs a program where this is its name server."""
         return support.run(["nsenter", "--target", str(self.process.pid), "--mount", "--net",
                             *argv], stdin=stdin)
+
+    def stop(self):
+        self.process.stop()
+
+
+class DovecotSubmission:
+    """Dovecot's submission server, which logs in who sends and passes the email on to `next_hop`, a
+    port of a server that takes mail from it: an account's server in front of the one that delivers.
+
+    submission   STARTTLS required
+    smtps        TLS from the first byte
+    Both offer CHUNKING, and what Dovecot itself can do: neither SMTPUTF8 nor more than 20 MB.
+    """
+
+    def __init__(self, authority, users, next_hop):
+        """`users`: login -> password."""
+        self.folder = support.temporary_folder()
+        self.ports = dict(zip(("submission", "smtps"), free_ports(2)))
+        cert, key = authority.issue("dovecot")
+        self.dovecot = Dovecot(self.folder / "dovecot", users, "plain login", f"""\
+protocols = submission
+listen = 127.0.0.1
+hostname = mail.dovecot.example
+ssl = required
+ssl_cert = <{cert}
+ssl_key = <{key}
+mail_location = maildir:/nonexistent
+submission_relay_host = 127.0.0.1
+submission_relay_port = {next_hop}
+submission_max_mail_size = 20M
+service submission-login {{
+  inet_listener submission {{
+    port = {self.ports['submission']}
+  }}
+  inet_listener submissions {{
+    port = {self.ports['smtps']}
+    ssl = yes
+  }}
+}}
+""")
+        for name, port in self.ports.items():
+            support.until(lambda p=port: self.dovecot.process.alive() and greets(p),
+                          f"Dovecot's {name}")
+
+    def log(self):
+        path = self.folder / "dovecot" / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def stop(self):
+        self.dovecot.stop()
+
+
+OPENSMTPD = BESIDE / "opensmtpd"
+
+
+def why_not_opensmtpd():
+    """Why OpenSMTPD cannot run here; empty: it can."""
+    if os.getuid() != 0:
+        return "OpenSMTPD drops privileges and so has to be started as root"
+    if not OPENSMTPD.exists():
+        return "there is no OpenSMTPD: .ci/install --test brings it"
+    if support.run(["unshare", "--mount", "true"]).code != 0:
+        return "OpenSMTPD's folders are compiled in: it needs a mount namespace of its own"
+    return ""
+
+
+class OpenSmtpd:
+    """A private OpenSMTPD. Its folders and users are compiled in: it sees others in their place.
+
+    no_tls   neither TLS nor AUTH: with Debian 12's OpenSSL its process that keeps the key fails every
+             handshake
+    It offers neither PIPELINING, SMTPUTF8 nor CHUNKING. All of it is delivered to one Maildir.
+    """
+
+    # In a mount namespace of its own: what it finds at its paths, then itself.
+    START = """
+        mount -t tmpfs -o mode=755 spool /var/spool
+        mount -t tmpfs -o mode=755 run /run
+        mount -t tmpfs -o mode=755 lib /var/lib
+        mount --bind "$1/usr/libexec" /usr/libexec
+        for file in passwd group; do mount --bind "$2/$file" "/etc/$file"; done
+        mkdir -p -m 711 /var/spool/smtpd /var/lib/opensmtpd/empty
+        exec "$1/usr/sbin/smtpd" -d -f "$2/smtpd.conf"
+    """
+
+    def __init__(self):
+        self.folder = support.temporary_folder()
+        nobody = pwd.getpwnam("nobody")
+        (self.folder / "mail").mkdir()
+        os.chown(self.folder / "mail", nobody.pw_uid, nobody.pw_gid)
+        names = {"root": 0, "nobody": nobody.pw_uid, "opensmtpd": 65001, "opensmtpq": 65002}
+        (self.folder / "passwd").write_text("".join(
+            f"{name}:x:{number}:{number}::/var/empty:/bin/sh\n" for name, number in names.items()))
+        (self.folder / "group").write_text("".join(
+            f"{name}:x:{number}:\n" for name, number in names.items()))
+        self.ports = {"no_tls": free_port()}
+        (self.folder / "smtpd.conf").write_text(f"""\
+table everyone {{ "@" = "nobody" }}
+smtp max-message-size 20M
+listen on 127.0.0.1 port {self.ports['no_tls']} hostname mail.opensmtpd.example
+action "inbox" maildir "{self.folder}/mail/inbox" virtual <everyone>
+match from any for any action "inbox"
+""")
+        self.maildir = support.Maildir(self.folder / "mail" / "inbox")
+        self.process = support.Process(
+            ["unshare", "--mount", "sh", "-e", "-c", self.START, "sh", OPENSMTPD, self.folder],
+            name="opensmtpd")
+        for name, port in self.ports.items():
+            support.until(lambda p=port: self.process.alive() and greets(p), f"OpenSMTPD's {name}")
+
+    def log(self):
+        return self.process.output()
+
+    def stop(self):
+        self.process.stop()
+
+
+HARAKA = support.TOOLS / "haraka/node_modules/Haraka"
+
+
+class Haraka:
+    """A private Haraka, which logs in who sends and passes the email on to `next_hop`, a port of a
+    server that takes mail from it.
+
+    submission   STARTTLS; AUTH after it, the envelope sender in the login's domain
+    smtps        the same with TLS from the first byte
+    It offers SMTPUTF8 and AUTH CRAM-MD5, takes 25 MiB and breaks lines longer than 992 bytes.
+    """
+
+    def __init__(self, authority, users, next_hop):
+        """`users`: login -> password."""
+        self.folder = support.temporary_folder()
+        config = self.folder / "config"
+        config.mkdir()
+        self.ports = dict(zip(("submission", "smtps"), free_ports(2)))
+        cert, key = authority.issue("haraka")
+        for name, text in {
+            "me": "mail.haraka.example\n",
+            "plugins": "tls\nauth/flat_file\nqueue/smtp_forward\n",
+            "smtp.ini": f"listen={','.join(f'127.0.0.1:{p}' for p in self.ports.values())}\n"
+                        f"smtps_port={self.ports['smtps']}\n",
+            "tls_cert.pem": cert.read_text(),
+            "tls_key.pem": key.read_text(),
+            "tls.ini": "",
+            "connection.ini": (HARAKA / "config/connection.ini").read_text(),  # it has no defaults
+            "auth_flat_file.ini": "[core]\nmethods=PLAIN,LOGIN,CRAM-MD5\n[users]\n"
+                                  + "".join(f"{u}={p}\n" for u, p in users.items()),
+            "smtp_forward.ini": f"host=127.0.0.1\nport={next_hop}\nenable_outbound=true\n",
+        }.items():
+            (config / name).write_text(text)
+        self.process = support.Process(
+            ["node", HARAKA / "bin/haraka", "-c", self.folder],
+            name="haraka")
+        for name, port in self.ports.items():
+            support.until(lambda p=port: self.process.alive() and greets(p), f"Haraka's {name}")
+
+    def log(self):
+        return self.process.output()
 
     def stop(self):
         self.process.stop()

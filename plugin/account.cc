@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "plugin/logging.h"
+#include "plugin/oauth2.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
 #include "transport/base/utf8.h"
@@ -97,40 +98,6 @@ providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
   return out;
 }
 
-// The operator's secret; nothing when the reference leads nowhere, which the log then says.
-std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay) {
-  switch (secret.source_case()) {
-    case v1::Secret::kValue:
-      return base::Secret(secret.value());
-    case v1::Secret::kEnv:
-      if (const char* value = std::getenv(secret.env().c_str())) return base::Secret(value);
-      Log(Level::kError, "secret_unavailable",
-          {{"relay", relay}, {"env", secret.env()}, {"why", std::string("not set")}});
-      return std::nullopt;
-    case v1::Secret::kFile: {
-      std::ifstream in(secret.file(), std::ios::binary);
-      std::string text(kMaxSecretFileBytes, '\0');
-      in.read(text.data(), static_cast<std::streamsize>(text.size()));
-      text.resize(static_cast<size_t>(in.gcount()));
-      if (!text.empty()) {
-        if (text.back() == '\n') text.pop_back();
-        if (!text.empty() && text.back() == '\r') text.pop_back();
-        base::Secret result(text);
-        base::Wipe(text);
-        return result;
-      }
-      Log(Level::kError, "secret_unavailable",
-          {{"relay", relay},
-           {"file", secret.file()},
-           {"why", std::string("not readable or empty")}});
-      return std::nullopt;
-    }
-    case v1::Secret::SOURCE_NOT_SET:
-      return base::Secret();
-  }
-  return base::Secret();
-}
-
 // What a caller may send: the value itself.
 base::Secret CallerSecret(const v1::Secret& secret, std::string_view field,
                           std::vector<Finding>& findings) {
@@ -173,6 +140,8 @@ Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::R
   }
   source.config.password = *password;
   source.config.oauth2_token = *token;
+  // Stands for the one that is fetched when it is needed.
+  if (relay.has_oauth2()) source.config.oauth2_token = base::Secret("-");
   return result;
 }
 
@@ -183,6 +152,23 @@ Checked<AccountSource> SandboxAccount() {
   result.value.relay = "sandbox";
   result.value.is_sandbox = true;
   return result;
+}
+
+// A key that is there has to be one; one that is not may come later.
+absl::Status CheckKey(const std::string& name, const relays::v1::OAuth2& oauth2) {
+  if (!oauth2.has_service_account()) return absl::OkStatus();
+  const std::optional<base::Secret> json = ReadSecret(oauth2.service_account().key(), name);
+  if (!json) return absl::OkStatus();
+  const auto fault = [&](const std::string& what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("relay \"", name, "\": oauth2.service_account.key: ", what));
+  };
+  const auto key = ParseServiceAccountKey(*json);
+  if (!key.ok()) return fault(std::string(key.status().message()));
+  if (oauth2.token_url().empty() && !ParseTokenUrl(key->token_uri)) {
+    return fault("its token_uri is no https URL");
+  }
+  return absl::OkStatus();
 }
 
 bool DomainAllowed(const relays::v1::Relay& relay, const std::string& domain) {
@@ -230,6 +216,39 @@ SenderText SenderTextOf(const v1::Email& email, const AccountSource& source) {
 }
 
 }  // namespace
+
+std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay) {
+  switch (secret.source_case()) {
+    case v1::Secret::kValue:
+      return base::Secret(secret.value());
+    case v1::Secret::kEnv:
+      if (const char* value = std::getenv(secret.env().c_str())) return base::Secret(value);
+      Log(Level::kError, "secret_unavailable",
+          {{"relay", relay}, {"env", secret.env()}, {"why", std::string("not set")}});
+      return std::nullopt;
+    case v1::Secret::kFile: {
+      std::ifstream in(secret.file(), std::ios::binary);
+      std::string text(kMaxSecretFileBytes, '\0');
+      in.read(text.data(), static_cast<std::streamsize>(text.size()));
+      text.resize(static_cast<size_t>(in.gcount()));
+      if (!text.empty()) {
+        if (text.back() == '\n') text.pop_back();
+        if (!text.empty() && text.back() == '\r') text.pop_back();
+        base::Secret result(text);
+        base::Wipe(text);
+        return result;
+      }
+      Log(Level::kError, "secret_unavailable",
+          {{"relay", relay},
+           {"file", secret.file()},
+           {"why", std::string("not readable or empty")}});
+      return std::nullopt;
+    }
+    case v1::Secret::SOURCE_NOT_SET:
+      return base::Secret();
+  }
+  return base::Secret();
+}
 
 Checked<AccountSource> FindAccount(const v1::Config& config, const AccountCatalog& catalog) {
   if (config.has_smtp()) return CallerAccount(config.smtp());
@@ -306,6 +325,7 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
   }
   account.relay = source.relay;
   account.is_sandbox = source.is_sandbox;
+  if (catalog.tokens != nullptr) account.tokens = catalog.tokens->Find(source.relay);
   for (Finding& finding : account.resolved.findings) {
     if (!source.relay.empty()) {
       finding.field = kRelayField;
@@ -320,6 +340,9 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
 
 absl::Status CheckRelays(const AccountCatalog& catalog) {
   for (const std::string& name : catalog.relays->Names()) {
+    if (absl::Status status = CheckKey(name, catalog.relays->Find(name)->oauth2()); !status.ok()) {
+      return status;
+    }
     const Checked<AccountSource> source = RelayAccount(name, *catalog.relays->Find(name));
     if (!source.ok()) continue;  // the log has it; the secret may come later
     const Checked<Account> account = ResolveAccount(source.value, catalog, "");

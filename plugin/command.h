@@ -13,6 +13,8 @@
 
 namespace sendstep::plugin {
 
+class TokenSource;
+
 // No caller is authenticated yet: all are one tenant.
 inline constexpr std::string_view kTenant = "default";
 // The ledger's space of Execute, and its Message-IDs'.
@@ -26,6 +28,8 @@ struct Account {
   std::string relay;
   // The operator's default sandbox: any sender may be used, nothing leaves.
   bool is_sandbox = false;
+  // Where the relay's tokens come from; null: the settings have all that a login takes.
+  TokenSource* tokens = nullptr;
 };
 
 // One email with the account it leaves from. Use only when no finding is an error.

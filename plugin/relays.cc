@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "plugin/oauth2.h"
 #include "plugin/yaml_message.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
@@ -16,6 +17,39 @@ bool IsRelayName(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
   });
+}
+
+// What is wrong with a relay's oauth2, its field first; empty: nothing.
+std::string OAuth2Fault(const relays::v1::Relay& relay) {
+  const relays::v1::OAuth2& oauth2 = relay.oauth2();
+  const auto missing = [](const v1::Secret& secret) {
+    return secret.source_case() == v1::Secret::SOURCE_NOT_SET ||
+           (secret.has_value() && secret.value().empty());
+  };
+  if (relay.smtp().username().empty()) return "smtp.username: oauth2 needs it";
+  if (relay.smtp().has_password()) return "smtp.password: not together with oauth2";
+  if (relay.smtp().has_oauth2_token()) return "smtp.oauth2_token: not together with oauth2";
+  if (!oauth2.token_url().empty() && !ParseTokenUrl(oauth2.token_url())) {
+    return "oauth2.token_url: it must be an https URL";
+  }
+  if (oauth2.has_client_credentials()) {
+    if (oauth2.token_url().empty()) return "oauth2.token_url: client_credentials need it";
+    if (oauth2.client_credentials().client_id().empty()) {
+      return "oauth2.client_credentials.client_id: it is missing";
+    }
+    if (missing(oauth2.client_credentials().client_secret())) {
+      return "oauth2.client_credentials.client_secret: it is missing";
+    }
+    return "";
+  }
+  if (!oauth2.has_service_account()) {
+    return "oauth2: it needs client_credentials or service_account";
+  }
+  if (missing(oauth2.service_account().key())) return "oauth2.service_account.key: it is missing";
+  if (oauth2.service_account().subject().empty()) {
+    return "oauth2.service_account.subject: it is missing";
+  }
+  return "";
 }
 
 absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay) {
@@ -37,6 +71,9 @@ absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay)
       return absl::InvalidArgumentError(
           absl::StrCat(where, ".allowed_from_domains: ", ascii.error().detail));
     }
+  }
+  if (const std::string fault = relay.has_oauth2() ? OAuth2Fault(relay) : ""; !fault.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(where, ".", fault));
   }
   const std::vector<std::string> faults = providers::LimitFaults(LimitsOf(relay));
   if (!faults.empty()) {

@@ -98,6 +98,48 @@ providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
   return out;
 }
 
+}  // namespace
+
+std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay,
+                                       const std::string& field) {
+  switch (secret.source_case()) {
+    case v1::Secret::kValue:
+      return base::Secret(secret.value());
+    case v1::Secret::kEnv:
+      if (const char* value = std::getenv(secret.env().c_str())) return base::Secret(value);
+      Log(Level::kError, "secret_unavailable",
+          {{"relay", relay},
+           {"field", field},
+           {"env", secret.env()},
+           {"why", std::string("not set")}});
+      return std::nullopt;
+    case v1::Secret::kFile: {
+      std::ifstream in(secret.file(), std::ios::binary);
+      std::string text(kMaxSecretFileBytes, '\0');
+      in.read(text.data(), static_cast<std::streamsize>(text.size()));
+      text.resize(static_cast<size_t>(in.gcount()));
+      if (!text.empty()) {
+        if (text.back() == '\n') text.pop_back();
+        if (!text.empty() && text.back() == '\r') text.pop_back();
+        base::Secret result(text);
+        base::Wipe(text);
+        return result;
+      }
+      Log(Level::kError, "secret_unavailable",
+          {{"relay", relay},
+           {"field", field},
+           {"file", secret.file()},
+           {"why", std::string("not readable or empty")}});
+      return std::nullopt;
+    }
+    case v1::Secret::SOURCE_NOT_SET:
+      return base::Secret();
+  }
+  return base::Secret();
+}
+
+namespace {
+
 // What a caller may send: the value itself.
 base::Secret CallerSecret(const v1::Secret& secret, std::string_view field,
                           std::vector<Finding>& findings) {
@@ -129,8 +171,9 @@ Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::R
   source.config = MapSettings(relay.smtp());
   source.relay = name;
   source.operator_relay = &relay;
-  std::optional<base::Secret> password = ReadSecret(relay.smtp().password(), name);
-  std::optional<base::Secret> token = ReadSecret(relay.smtp().oauth2_token(), name);
+  std::optional<base::Secret> password = ReadSecret(relay.smtp().password(), name, "smtp.password");
+  std::optional<base::Secret> token =
+      ReadSecret(relay.smtp().oauth2_token(), name, "smtp.oauth2_token");
   if (!password || !token) {
     result.findings.push_back(
         Wrong(std::string(kRelayField), "SECRET_UNAVAILABLE",
@@ -157,7 +200,8 @@ Checked<AccountSource> SandboxAccount() {
 // A key that is there has to be one; one that is not may come later.
 absl::Status CheckKey(const std::string& name, const relays::v1::OAuth2& oauth2) {
   if (!oauth2.has_service_account()) return absl::OkStatus();
-  const std::optional<base::Secret> json = ReadSecret(oauth2.service_account().key(), name);
+  const std::optional<base::Secret> json =
+      ReadSecret(oauth2.service_account().key(), name, "oauth2.service_account.key");
   if (!json) return absl::OkStatus();
   const auto fault = [&](const std::string& what) {
     return absl::InvalidArgumentError(
@@ -216,39 +260,6 @@ SenderText SenderTextOf(const v1::Email& email, const AccountSource& source) {
 }
 
 }  // namespace
-
-std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay) {
-  switch (secret.source_case()) {
-    case v1::Secret::kValue:
-      return base::Secret(secret.value());
-    case v1::Secret::kEnv:
-      if (const char* value = std::getenv(secret.env().c_str())) return base::Secret(value);
-      Log(Level::kError, "secret_unavailable",
-          {{"relay", relay}, {"env", secret.env()}, {"why", std::string("not set")}});
-      return std::nullopt;
-    case v1::Secret::kFile: {
-      std::ifstream in(secret.file(), std::ios::binary);
-      std::string text(kMaxSecretFileBytes, '\0');
-      in.read(text.data(), static_cast<std::streamsize>(text.size()));
-      text.resize(static_cast<size_t>(in.gcount()));
-      if (!text.empty()) {
-        if (text.back() == '\n') text.pop_back();
-        if (!text.empty() && text.back() == '\r') text.pop_back();
-        base::Secret result(text);
-        base::Wipe(text);
-        return result;
-      }
-      Log(Level::kError, "secret_unavailable",
-          {{"relay", relay},
-           {"file", secret.file()},
-           {"why", std::string("not readable or empty")}});
-      return std::nullopt;
-    }
-    case v1::Secret::SOURCE_NOT_SET:
-      return base::Secret();
-  }
-  return base::Secret();
-}
 
 Checked<AccountSource> FindAccount(const v1::Config& config, const AccountCatalog& catalog) {
   if (config.has_smtp()) return CallerAccount(config.smtp());

@@ -33,8 +33,10 @@ struct AccountSource {
   const relays::v1::Relay* operator_relay = nullptr;  // null unless a relay was used
 };
 
-// The operator's secret; nothing when the reference leads nowhere, which the log then says.
-std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay);
+// The operator's secret; nothing when the reference leads nowhere, which the log then says of
+// `field` of `relay`.
+std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay,
+                                       const std::string& field);
 
 // Errors: unknown relay, no default, a reference to a secret in what the caller sent, a relay's
 // secret that cannot be read. Secrets of relays are read here, each time.

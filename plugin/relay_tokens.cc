@@ -37,8 +37,10 @@ base::Error Hidden(const base::Error& error) {
 absl::StatusOr<net::HttpsRequest> MakeRequest(const std::string& relay,
                                               const relays::v1::OAuth2& oauth2) {
   const bool by_key = oauth2.has_service_account();
-  const auto secret = ReadSecret(
-      by_key ? oauth2.service_account().key() : oauth2.client_credentials().client_secret(), relay);
+  const auto secret =
+      by_key ? ReadSecret(oauth2.service_account().key(), relay, "oauth2.service_account.key")
+             : ReadSecret(oauth2.client_credentials().client_secret(), relay,
+                          "oauth2.client_credentials.client_secret");
   if (!secret) return absl::NotFoundError("the secret cannot be read");
   std::string url = oauth2.token_url();
   base::Secret form;

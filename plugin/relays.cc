@@ -9,6 +9,7 @@
 #include "plugin/yaml_message.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
+#include "transport/net/tls_context.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -31,6 +32,11 @@ std::string OAuth2Fault(const relays::v1::Relay& relay) {
   if (relay.smtp().has_oauth2_token()) return "smtp.oauth2_token: not together with oauth2";
   if (!oauth2.token_url().empty() && !ParseTokenUrl(oauth2.token_url())) {
     return "oauth2.token_url: it must be an https URL";
+  }
+  smtp::TlsSettings tls;
+  tls.ca_pem = oauth2.ca_pem();
+  if (!tls.ca_pem.empty() && !net::GetTlsContext(tls)) {
+    return "oauth2.ca_pem: it holds no certificate";
   }
   if (oauth2.has_client_credentials()) {
     if (oauth2.token_url().empty()) return "oauth2.token_url: client_credentials need it";

@@ -17,6 +17,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "plugin/oauth2.h"
@@ -69,8 +71,8 @@ class TokenSource {
 
 // `act(settings)`, which logs in with what `settings` say; with a token of `tokens` in them unless
 // that is null. Where the server refuses the token (535, before anything is sent) another is
-// fetched and `act` is tried once more. `settings` and what `act` and `observer` refer to outlive
-// the call.
+// fetched and `act` is tried once more. A cancelled `act` has to fail. `settings` and what `act`
+// and `observer` refer to outlive the call.
 template <class Act>
 std::invoke_result_t<Act, const smtp::SmtpSettings&> WithToken(TokenSource* tokens,
                                                                const smtp::SmtpSettings& settings,
@@ -81,6 +83,8 @@ std::invoke_result_t<Act, const smtp::SmtpSettings&> WithToken(TokenSource* toke
   smtp::SmtpSettings with_token = settings;
   for (bool again = false;; again = true) {
     base::Result<base::Secret> token = co_await tokens->Token(deadline);
+    // Cancelled, `act` begins nothing and says whether the caller or a stop is the reason.
+    if (!token && token.error().cause == base::Cause::kCancelled) co_return co_await act(settings);
     if (!token) {
       observer.StageStarted(base::Stage::kAuth);
       observer.Failed(token.error());

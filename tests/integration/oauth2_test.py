@@ -7,6 +7,7 @@ import json
 import ssl
 import subprocess
 import threading
+import time
 import unittest
 import urllib.parse
 
@@ -25,10 +26,13 @@ class Endpoint:
     def __init__(self, certificate):
         self.forms, self.tokens, self.life = [], [], 3600
         self.answer = None
+        self.framing = "length"  # of answers: also "chunked", or "close"
         self.held = threading.Event()  # what is slow waits for it
         endpoint = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 form = dict(urllib.parse.parse_qsl(body, strict_parsing=True))
@@ -37,9 +41,17 @@ class Endpoint:
                 self.send_response(status)
                 for where in location:
                     self.send_header("Location", where)
-                self.send_header("Content-Length", str(len(said)))
+                said = said.encode()
+                if endpoint.framing == "length":
+                    self.send_header("Content-Length", str(len(said)))
+                elif endpoint.framing == "chunked":
+                    self.send_header("Transfer-Encoding", "chunked")
+                    said = b"".join(b"%x\r\n%b\r\n" % (len(part), part)
+                                    for part in (said[:9], said[9:], b""))
                 self.end_headers()
-                self.wfile.write(said.encode())
+                for part in (said[:1], said[1:]):
+                    self.wfile.write(part)
+                self.close_connection = True
 
             def log_message(self, *_):
                 pass
@@ -118,8 +130,8 @@ class OAuth2Test(unittest.TestCase):
         file.write_text(json.dumps({"default_relay": "company", "relays": {"company": relay}}))
         return file
 
-    def start(self, oauth2=None, **smtp):
-        self.server = support.Sendstepd("--relays-file", self.relays(oauth2, **smtp),
+    def start(self, oauth2=None, flags=()):
+        self.server = support.Sendstepd("--relays-file", self.relays(oauth2), *flags,
                                         env={"APP_SECRET": self.secret})
         self.addCleanup(self.server.stop)
 
@@ -167,6 +179,15 @@ class Fetched(OAuth2Test):
             call.join()
             self.assertTrue(call.answer.ok, call.answer.text)
         self.assertEqual(1, len(self.endpoint.forms))
+
+    def test_an_answer_ends_as_its_framing_says(self):
+        self.start()
+        self.endpoint.life = 1
+        for framing in ("chunked", "close"):
+            with self.subTest(framing):
+                self.endpoint.framing = framing
+                asked = len(self.endpoint.forms)
+                support.until(lambda: self.send().ok and len(self.endpoint.forms) > asked, framing)
 
     def test_an_expired_token_is_replaced(self):
         self.endpoint.life = 1
@@ -266,6 +287,18 @@ class NotFetched(OAuth2Test):
         self.assert_sent()  # that was the other call's failure alone
 
 
+    def test_a_stop_does_not_wait_for_the_endpoint(self):
+        self.endpoint.answer = self.endpoint.slow
+        self.start(flags=("--drain-timeout", "100ms"))
+        call = self.server.call_in_background("Execute", {"email": EMAIL, "request_id": "stopped"})
+        support.until(lambda: self.endpoint.forms, "the fetch")
+        began = time.monotonic()
+        self.server.stop()
+        self.assertLess(time.monotonic() - began, 5)
+        call.join()
+        self.assertEqual("UNAVAILABLE", call.answer.code)
+
+
 class RelaysFile(OAuth2Test):
     def refused(self, words, oauth2=None, **smtp):
         ran = support.run([support.BUILD / "sendstepd", "--listen", "127.0.0.1:0", "--state-dir",
@@ -281,6 +314,7 @@ class RelaysFile(OAuth2Test):
         self.refused("smtp.username", username="")
         self.refused("smtp.password", password={"value": support.watch.secret("password")})
         self.refused("smtp.oauth2_token", oauth2_token={"env": "TOKEN"})
+        self.refused("oauth2.ca_pem", {"ca_pem": "nothing"})
         self.refused("client_id", {"client_credentials": {}})
         self.refused("oauth2", {"client_credentials": None})
         for key in ("no JSON", "{}", json.dumps({"client_email": "a", "private_key": "b"})):

@@ -13,7 +13,6 @@ namespace sendstep::plugin {
 
 class RelayTokens {
  public:
-  RelayTokens() = default;
   // Both outlive this.
   RelayTokens(const Relays& relays, dns::Resolver& resolver);
 

@@ -4,6 +4,7 @@
 import base64
 import http.server
 import json
+import math
 import ssl
 import subprocess
 import threading
@@ -255,8 +256,12 @@ class NotFetched(OAuth2Test):
     def test_an_endpoint_in_trouble_is_not_hammered(self):
         self.answers(503, "busy")
         self.assert_not_fetched("AUTH_UNAVAILABLE", "HTTP status 503", "true", "503")
-        asked = len(self.endpoint.forms)
-        self.assertLessEqual(asked, 2)
+        began = time.monotonic()
+        for _ in range(10):
+            self.assertIn("503", self.send().text)
+        # A failure stands for 1 s, then 2 s and so on.
+        self.assertLessEqual(len(self.endpoint.forms), 2 + math.log2(
+            1 + time.monotonic() - began))
 
     def test_what_is_no_json_is_no_token(self):
         self.answers(200, "<html>")

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "plugin/logging.h"
+#include "plugin/oauth2.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
 #include "transport/base/utf8.h"
@@ -99,7 +100,8 @@ providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
   return out;
 }
 
-// The operator's secret; nothing when the reference leads nowhere, which the log then says.
+}  // namespace
+
 std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay,
                                        const std::string& field) {
   switch (secret.source_case()) {
@@ -137,6 +139,8 @@ std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::stri
   }
   return base::Secret();
 }
+
+namespace {
 
 Finding SecretUnavailable(std::string message) {
   return Wrong(std::string(kRelayField), "SECRET_UNAVAILABLE", std::move(message),
@@ -202,6 +206,8 @@ Checked<AccountSource> RelayAccount(const std::string& name, const relays::v1::R
   source.config.password = *password;
   source.config.oauth2_token = *token;
   if (relay.has_proxy()) source.proxy = MapProxy(relay.proxy(), *proxy_password);
+  // Stands for the one that is fetched when it is needed.
+  if (relay.has_oauth2()) source.config.oauth2_token = base::Secret("-");
   return result;
 }
 
@@ -266,6 +272,24 @@ Checked<AccountSource> SandboxAccount() {
   result.value.relay = "sandbox";
   result.value.is_sandbox = true;
   return result;
+}
+
+// A key that is there has to be one; one that is not may come later.
+absl::Status CheckKey(const std::string& name, const relays::v1::OAuth2& oauth2) {
+  if (!oauth2.has_service_account()) return absl::OkStatus();
+  const std::optional<base::Secret> json =
+      ReadSecret(oauth2.service_account().key(), name, "oauth2.service_account.key");
+  if (!json) return absl::OkStatus();
+  const auto fault = [&](const std::string& what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("relay \"", name, "\": oauth2.service_account.key: ", what));
+  };
+  const auto key = ParseServiceAccountKey(*json);
+  if (!key.ok()) return fault(std::string(key.status().message()));
+  if (oauth2.token_url().empty() && !ParseTokenUrl(key->token_uri)) {
+    return fault("its token_uri is no https URL");
+  }
+  return absl::OkStatus();
 }
 
 bool DomainAllowed(const relays::v1::Relay& relay, const std::string& domain) {
@@ -390,6 +414,7 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
   }
   account.relay = source.relay;
   account.is_sandbox = source.is_sandbox;
+  if (catalog.tokens != nullptr) account.tokens = catalog.tokens->Find(source.relay);
   for (Finding& finding : account.resolved.findings) {
     if (!source.relay.empty()) {
       finding.field = kRelayField;
@@ -409,6 +434,7 @@ absl::Status CheckRelays(const AccountCatalog& catalog) {
   for (const std::string& name : catalog.relays->Names()) {
     const relays::v1::Relay& relay = *catalog.relays->Find(name);
     absl::Status keys = CheckDkimKeys(name, relay, catalog.relays->dkim_keys());
+    if (keys.ok()) keys = CheckKey(name, relay.oauth2());
     if (!keys.ok()) return keys;
     const Checked<AccountSource> source = RelayAccount(name, relay);
     if (!source.ok()) continue;  // the log has it; the secret may come later

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "plugin/command.h"
+#include "plugin/relay_tokens.h"
 #include "plugin/relays.h"
 #include "protos/sendstep/v1/email_action.pb.h"
 #include "providers/registry.h"
@@ -21,6 +22,7 @@ struct AccountCatalog {
   const providers::Sandbox* sandbox = nullptr;  // null: none
   std::string ehlo_name;                        // the operator's; empty: none
   smtp::SendingLimits limits;                   // where neither relay nor profile says any
+  const RelayTokens* tokens = nullptr;          // null: no relay fetches any
 };
 
 // Settings found, sender not yet known.
@@ -31,6 +33,11 @@ struct AccountSource {
   const relays::v1::Relay* operator_relay = nullptr;  // null unless a relay was used
   std::optional<smtp::ProxySettings> proxy;           // the relay's
 };
+
+// The operator's secret; nothing when the reference leads nowhere, which the log then says of
+// `field` of `relay`.
+std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::string& relay,
+                                       const std::string& field);
 
 // Errors: unknown relay, no default, a reference to a secret in what the caller sent, a relay's
 // secret that cannot be read. Secrets of relays are read here, each time.
@@ -47,8 +54,8 @@ Checked<mime::Mailbox> ChooseSender(const v1::Email& email, const AccountSource&
 Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalog& catalog,
                                 const std::string& from_domain);
 
-// InvalidArgument names the first relay whose settings cannot work. A secret that cannot be read is
-// logged and no error: it may come later.
+// InvalidArgument names the first relay whose settings cannot work, a malformed key included. A
+// secret that cannot be read is logged and no error: it may come later.
 absl::Status CheckRelays(const AccountCatalog& catalog);
 
 // What the settings come to, as ValidateConfig shows it: secrets blanked, a relay's username too.

@@ -14,6 +14,8 @@
 
 namespace sendstep::plugin {
 
+class TokenSource;
+
 // No caller is authenticated yet: all are one tenant.
 inline constexpr std::string_view kTenant = "default";
 // The ledger's space of Execute, and its Message-IDs'.
@@ -31,6 +33,8 @@ struct Account {
   std::vector<mime::DkimKey> dkim;
   // The relay has keys, and none of them does.
   bool no_dkim_key_fits = false;
+  // Where the relay's tokens come from; null: the settings have all that a login takes.
+  TokenSource* tokens = nullptr;
 };
 
 // One email with the account it leaves from. Use only when no finding is an error.

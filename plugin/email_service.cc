@@ -22,6 +22,7 @@
 #include "plugin/send_email.h"
 #include "plugin/status_details.h"
 #include "plugin/timeline.h"
+#include "plugin/token_source.h"
 #include "plugin/units.h"
 
 namespace sendstep::plugin {
@@ -33,7 +34,7 @@ using providers::Finding;
 constexpr std::string_view kTest = "test";  // as kExecute
 
 AccountCatalog CatalogOf(const Dependencies& deps) {
-  return {deps.registry, deps.relays, deps.sandbox, deps.ehlo_name, deps.limits};
+  return {deps.registry, deps.relays, deps.sandbox, deps.ehlo_name, deps.limits, deps.tokens};
 }
 
 // When the work must have ended so that the answer still reaches the caller.
@@ -348,8 +349,11 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
   if (!value.connect) co_return grpc::Status::OK;
   Timeline timeline(deps.metrics);
   const providers::Resolved& resolved = value.account.resolved;
+  auto check = [&](const smtp::SmtpSettings& settings) {
+    return deps.mailer->Check(settings, value.envelope, deadline, timeline);
+  };
   const auto checked =
-      co_await deps.mailer->Check(resolved.settings, value.envelope, deadline, timeline);
+      co_await WithToken(value.account.tokens, resolved.settings, deadline, timeline, check);
   AddChecks(timeline, value.envelope ? base::Stage::kRcptTo : base::Stage::kAuth,
             resolved.settings.tls.policy != smtp::TlsPolicy::kNone, *response.mutable_checks());
   if (checked) {

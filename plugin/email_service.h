@@ -18,6 +18,7 @@
 #include "plugin/keyed_digest.h"
 #include "plugin/ledger/store.h"
 #include "plugin/metrics.h"
+#include "plugin/relay_tokens.h"
 #include "plugin/relays.h"
 #include "protos/sendstep/v1/email_action.grpc.pb.h"
 #include "providers/registry.h"
@@ -30,6 +31,7 @@ struct Dependencies {
   boost::asio::any_io_executor executor;
   const providers::Registry* registry = nullptr;
   const Relays* relays = nullptr;
+  const RelayTokens* tokens = nullptr;  // null: no relay fetches any
   net::Mailer* mailer = nullptr;
   const providers::Sandbox* sandbox = nullptr;  // null: none
   Metrics* metrics = nullptr;

@@ -8,10 +8,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "plugin/oauth2.h"
 #include "plugin/yaml_message.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
 #include "transport/mime/dkim_key.h"
+#include "transport/net/tls_context.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -68,6 +70,44 @@ absl::Status CheckDkim(const std::string& where, const relays::v1::Relay& relay)
   return absl::OkStatus();
 }
 
+// What is wrong with a relay's oauth2, its field first; empty: nothing.
+std::string OAuth2Fault(const relays::v1::Relay& relay) {
+  const relays::v1::OAuth2& oauth2 = relay.oauth2();
+  const auto missing = [](const v1::Secret& secret) {
+    return secret.source_case() == v1::Secret::SOURCE_NOT_SET ||
+           (secret.has_value() && secret.value().empty());
+  };
+  if (relay.smtp().username().empty()) return "smtp.username: oauth2 needs it";
+  if (relay.smtp().has_password()) return "smtp.password: not together with oauth2";
+  if (relay.smtp().has_oauth2_token()) return "smtp.oauth2_token: not together with oauth2";
+  if (!oauth2.token_url().empty() && !ParseTokenUrl(oauth2.token_url())) {
+    return "oauth2.token_url: it must be an https URL";
+  }
+  smtp::TlsSettings tls;
+  tls.ca_pem = oauth2.ca_pem();
+  if (!tls.ca_pem.empty() && !net::GetTlsContext(tls)) {
+    return "oauth2.ca_pem: it holds no certificate";
+  }
+  if (oauth2.has_client_credentials()) {
+    if (oauth2.token_url().empty()) return "oauth2.token_url: client_credentials need it";
+    if (oauth2.client_credentials().client_id().empty()) {
+      return "oauth2.client_credentials.client_id: it is missing";
+    }
+    if (missing(oauth2.client_credentials().client_secret())) {
+      return "oauth2.client_credentials.client_secret: it is missing";
+    }
+    return "";
+  }
+  if (!oauth2.has_service_account()) {
+    return "oauth2: it needs client_credentials or service_account";
+  }
+  if (missing(oauth2.service_account().key())) return "oauth2.service_account.key: it is missing";
+  if (oauth2.service_account().subject().empty()) {
+    return "oauth2.service_account.subject: it is missing";
+  }
+  return "";
+}
+
 absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay) {
   const std::string where = absl::StrCat("relays.", name);
   if (!IsRelayName(name)) {
@@ -91,6 +131,9 @@ absl::Status CheckRelay(const std::string& name, const relays::v1::Relay& relay)
   if (relay.has_proxy()) {
     const std::string fault = ProxyFault(relay.proxy());
     if (!fault.empty()) return absl::InvalidArgumentError(absl::StrCat(where, ".proxy.", fault));
+  }
+  if (const std::string fault = relay.has_oauth2() ? OAuth2Fault(relay) : ""; !fault.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(where, ".", fault));
   }
   const std::vector<std::string> faults = providers::LimitFaults(LimitsOf(relay));
   if (!faults.empty()) {

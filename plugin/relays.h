@@ -25,7 +25,8 @@ class Relays {
   Relays() = default;
 
   // InvalidArgument names the file and what is wrong in it: unknown fields, a default that does not
-  // exist, a bad name, a default_from, domain or selector that is malformed, a limit out of bounds.
+  // exist, a bad name, a default_from, domain or selector that is malformed, a limit out of bounds,
+  // an oauth2 that is incomplete or contradicts the rest.
   static absl::StatusOr<Relays> Load(const std::filesystem::path& file);
 
   // Null: no such relay.

@@ -7,6 +7,7 @@
 #include "plugin/limits.h"
 #include "plugin/logging.h"
 #include "plugin/message_id.h"
+#include "plugin/token_source.h"
 #include "transport/mime/compose.h"
 #include "transport/mime/dkim.h"
 
@@ -56,8 +57,11 @@ boost::asio::awaitable<base::Result<SentEmail>> SendEmail(
     timeline.Failed(error);
     co_return error;
   }
-  auto report = co_await mailer.Send(command.account.resolved.settings, envelope, message, options,
-                                     deadline, timeline);
+  auto send = [&](const smtp::SmtpSettings& settings) {
+    return mailer.Send(settings, envelope, message, options, deadline, timeline);
+  };
+  auto report = co_await WithToken(command.account.tokens, command.account.resolved.settings,
+                                   deadline, timeline, send);
   if (!report) co_return report.error();
   SentEmail sent{std::move(*report), std::chrono::system_clock::now()};
   co_return sent;

@@ -23,8 +23,9 @@ struct SentEmail {
 };
 
 // To those of `envelope`, which may be some of the command's. Runs on a strand. All references and
-// what `options` points to outlive the call. Errors are the mailer's, and Stage::kConfig where the
-// message cannot be composed or signed, or is larger than the server or provider takes.
+// what `options` points to outlive the call. Errors are the mailer's, those of the account's
+// TokenSource, and Stage::kConfig where the message cannot be composed or signed, or is larger than
+// the server or provider takes.
 boost::asio::awaitable<base::Result<SentEmail>> SendEmail(
     const SendCommand& command, const smtp::Envelope& envelope, const smtp::SendOptions& options,
     std::string message_id, base::Deadline deadline, net::Mailer& mailer, Timeline& timeline);

@@ -33,6 +33,7 @@
 #include "plugin/logging.h"
 #include "plugin/message_id.h"
 #include "plugin/metrics.h"
+#include "plugin/relay_tokens.h"
 #include "plugin/relays.h"
 #include "providers/registry.h"
 #include "providers/sandbox/sandbox.h"
@@ -231,6 +232,7 @@ class Server::Impl {
     dependencies.executor = workers_.executor();
     dependencies.registry = &*registry_;
     dependencies.relays = &relays_;
+    dependencies.tokens = &tokens_.emplace(relays_, resolver_);
     dependencies.mailer = &mailer_;
     dependencies.sandbox = sandbox_.get();
     dependencies.metrics = &metrics_;
@@ -367,6 +369,7 @@ class Server::Impl {
   Relays relays_;
   Workers workers_;
   dns::CaresResolver resolver_{workers_.executor()};
+  std::optional<RelayTokens> tokens_;
   net::Mailer mailer_{workers_.executor(), resolver_};
   std::unique_ptr<providers::Sandbox> sandbox_;
   std::unique_ptr<LedgerKeeper> keeper_;

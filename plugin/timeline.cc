@@ -30,7 +30,9 @@ void Timeline::EndCurrent() {
 
 void Timeline::StageStarted(base::Stage stage) {
   EndCurrent();
-  At(stage).detail.clear();
+  Entry& entry = At(stage);
+  entry.detail.clear();
+  entry.status = Status::kPass;
   current_ = stage;
   since_ = base::Clock::now();
 }

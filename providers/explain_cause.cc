@@ -272,6 +272,19 @@ Explained AuthNotOffered(const Error& error, const Resolved& resolved) {
                    advice);
 }
 
+Explained TokenNotFetched(const Error& error) {
+  const std::string message = absl::StrCat("Nothing was sent: ", error.detail, ".");
+  constexpr char kAdvice[] =
+      "The operator finds the reason in the server's log, and the settings in the relay's oauth2.";
+  if (error.cause == Cause::kCertificate) {
+    return Permanent("CERTIFICATE_INVALID", Fault::kConfig, message, kAdvice);
+  }
+  if (error.error_class == base::ErrorClass::kTransient) {
+    return Passing("AUTH_UNAVAILABLE", Fault::kNetwork, kAuthDelay, message, kAdvice);
+  }
+  return Permanent("AUTH_REFUSED", Fault::kConfig, message, kAdvice);
+}
+
 Explained HeldBack(const Error& error, const Resolved& resolved) {
   return Passing(
       "HELD_BACK", Fault::kPlugin,
@@ -338,7 +351,10 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
                        "sendstep presents none: use a host and port of the provider that take a "
                        "username and password.");
     case Cause::kCertificate:
-      return Certificate(error, resolved);
+      // At AUTH it is the token endpoint's.
+      return error.stage == Stage::kAuth ? TokenNotFetched(error) : Certificate(error, resolved);
+    case Cause::kTokenNotFetched:
+      return TokenNotFetched(error);
     case Cause::kStartTlsNotOffered:
       return Permanent(
           "STARTTLS_NOT_OFFERED", Fault::kConfig,

@@ -70,15 +70,15 @@ class Readme(unittest.TestCase):
     def test_the_relays_files_are_ones_that_the_server_takes(self):
         texts = re.findall(r"^```yaml\n(.*?)^```", README.read_text(encoding="utf-8"),
                            re.MULTILINE | re.DOTALL)
-        self.assertEqual(2, len(texts))
-        for text, relay in zip(texts, ("company", "house")):
-            file = self.folder / f"{relay}.yaml"
+        self.assertEqual(3, len(texts))
+        for text, relays in zip(texts, (["company"], ["google", "microsoft"], ["house"])):
+            file = self.folder / f"{relays[0]}.yaml"
             # Where the commands put the key.
             file.write_text(text.replace("/etc/sendstep", str(self.folder)), encoding="utf-8")
             server = support.Sendstepd("--relays-file", str(file),
                                        env={"SES_SMTP_PASSWORD": self.password})
             self.addCleanup(server.stop)
-            self.assertEqual([relay], server.call("Describe", {}).message["relays"])
+            self.assertEqual(relays, server.call("Describe", {}).message["relays"])
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ enum class Cause {
   kRefused,               // the server's reply refused; `reply` is set
   kGateClosed,            // the caller's gate did not open; nothing was sent
   kStopped,               // this program broke it off, to stop
+  kTokenNotFetched,       // the account's OAuth token cannot be had; `detail` says why
   kHeldBack,              // this program's own limit; nothing was sent, `retry_after` is set
 };
 

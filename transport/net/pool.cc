@@ -29,7 +29,7 @@ namespace {
 
 // How long what a server offered in vain is remembered: it may be mended meanwhile.
 constexpr std::chrono::hours kDistrustFor{1};
-constexpr std::chrono::seconds kLeastPatience{5};
+constexpr std::chrono::seconds kLeastPatience{10};
 constexpr int kServiceClosing = 421;
 // Looked at for each that is new.
 constexpr int kForgetAtOnce = 8;

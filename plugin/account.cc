@@ -166,6 +166,10 @@ Checked<AccountSource> CallerAccount(const v1::SmtpConfig& smtp) {
   if (!v1::TlsMode_IsValid(smtp.tls())) {
     result.findings.push_back(Wrong("config.smtp.tls", "FIELD_INVALID", "No such form of TLS."));
   }
+  if (!v1::AuthMechanism_IsValid(smtp.auth_mechanism())) {
+    result.findings.push_back(
+        Wrong("config.smtp.auth_mechanism", "FIELD_INVALID", "No such mechanism."));
+  }
   if (!v1::TlsVersion_IsValid(smtp.min_tls_version())) {
     result.findings.push_back(
         Wrong("config.smtp.min_tls_version", "FIELD_INVALID", "No such version of TLS."));

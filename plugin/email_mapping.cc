@@ -394,6 +394,9 @@ Checked<mime::Message> MapContent(v1::Email& email) {
   MapReplyTo(email, out, findings);
   MapSender(email, out, findings);
   MapUnsubscribe(email, out, findings);
+  if (!v1::Priority_IsValid(email.priority())) {
+    findings.Wrong("email.priority", "FIELD_INVALID", "No such priority.");
+  }
   out.priority = MapPriority(email.priority());
   MapCalendar(email, out, findings);
   MapAttachments(email, out, findings);

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "plugin/oauth2.h"
 #include "plugin/yaml_message.h"
@@ -36,7 +37,10 @@ std::string ProxyFault(const relays::v1::Proxy& proxy) {
     if (!name) return absl::StrCat("host: ", name.error().detail);
   }
   if (proxy.port() < 1 || proxy.port() > 65535) return "port: not from 1 to 65535";
-  if (proxy.username().empty() && proxy.has_password()) return "username: the password has none";
+  if (proxy.username().empty() != !proxy.has_password()) return "username and password go together";
+  const bool http = proxy.kind() == relays::v1::PROXY_KIND_HTTP_CONNECT;
+  if (http && absl::StrContains(proxy.username(), ':')) return "username: has a colon (RFC 7617 2)";
+  if (!http && proxy.username().size() > 255) return "username: longer than 255 bytes (RFC 1929)";
   return "";
 }
 

@@ -189,10 +189,14 @@ Checked<ValidateCommand> MapValidate(v1::ValidateConfigRequest request,
   CheckProviderLimits(command.account.resolved.profile, recipients.value.envelope.size(), findings);
   Append(findings, std::move(recipients.findings));
   Append(findings, std::move(envelope.findings));
-  // A probe needs no body; an email that brings any content is checked whole.
-  if (request.has_email() &&
-      (!probe || !request.email().html().empty() || !request.email().text().empty())) {
-    Append(findings, MapContent(*request.mutable_email()).findings);
+  if (request.has_email()) {
+    std::vector<Finding> content = MapContent(*request.mutable_email()).findings;
+    // A probe needs no body.
+    if (probe)
+      std::erase_if(content, [](const Finding& f) {
+        return f.reason == "FIELD_REQUIRED" && f.field == "email.html";
+      });
+    Append(findings, std::move(content));
   }
   if (probe) {
     command.envelope = std::move(envelope.value);

@@ -15,6 +15,7 @@
 namespace sendstep::mime {
 namespace {
 
+constexpr size_t kMaxLink = 2048;
 constexpr size_t kChunk = size_t{16} << 10;
 constexpr int kMaxDepth = 256;
 // Deeper lists and quotations are shown as if they were at this depth.
@@ -207,9 +208,12 @@ class Writer {
     if (mail) address = address.substr(7, address.find('?') - 7);
     const bool leads = mail || address.starts_with("https://") || address.starts_with("http://") ||
                        address.starts_with("tel:");
-    const std::string shown = Squeezed(std::string_view(out_).substr(link.begin));
-    if (!leads || address.empty() || shown.find(Squeezed(address)) != shown.npos) return;
-    if (!shown.empty()) blank_ = 1;
+    if (!leads || address.empty() || address.size() > kMaxLink) return;
+    const std::string_view text = std::string_view(out_).substr(link.begin);
+    // What is longer is no address.
+    const bool short_text = text.size() <= 2 * kMaxLink;
+    if (short_text && Squeezed(text).find(Squeezed(address)) != std::string::npos) return;
+    if (!text.empty()) blank_ = 1;
     Write("<" + std::string(address) + ">");
   }
 
@@ -270,7 +274,7 @@ std::string TextOfHtml(std::string_view html) {
       &htmlFreeParserCtxt);
   if (!parser) throw std::bad_alloc();
   htmlCtxtUseOptions(parser.get(), HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
-                                       HTML_PARSE_NONET);
+                                       HTML_PARSE_NONET | HTML_PARSE_IGNORE_ENC);
   for (size_t at = 0; at < html.size(); at += kChunk) {
     const std::string_view chunk = html.substr(at, kChunk);
     htmlParseChunk(parser.get(), chunk.data(), static_cast<int>(chunk.size()), 0);

@@ -232,12 +232,13 @@ class Sending {
     }
     Result<tcp::socket> socket = co_await Connect(resolver_, settings, deadline_, observer_);
     if (!socket) co_return OfProxy(socket.error());
+    const std::chrono::seconds through = settings.timeouts.connect;
     auto connection = std::make_unique<Connection>(
         std::move(*socket), std::move(settings), alone_ ? nullptr : lease.tls_sessions, observer_);
     const LiveCalls::Call::Use use(call_, connection->stream);
     Result<void> opened;
     if (const auto& proxy = settings_.proxy) {
-      connection->stream.Expire(deadline_.Within(settings_.timeouts.connect));
+      connection->stream.Expire(deadline_.Within(through));
       opened = co_await ConnectThrough(connection->stream, *proxy, settings_.host, settings_.port);
       if (!opened) co_return OfProxy(opened.error());
     }

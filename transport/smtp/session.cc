@@ -203,6 +203,8 @@ asio::awaitable<Result<void>> Session::Authenticate(base::Deadline deadline) {
     dialog_.Detail(MechanismName(mechanism));
     done = co_await AuthenticateWith(mechanism, deadline);
     if (done || !MechanismRefused(done.error())) break;
+    // Who stands in between may refuse what he cannot pass on (RFC 5802 6).
+    if (mechanism == SaslMechanism::kScramSha256Plus) break;
   }
   co_return done;
 }

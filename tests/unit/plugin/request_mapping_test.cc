@@ -220,6 +220,14 @@ const BadInput kBadInputs[] = {
        r.mutable_email()->mutable_unsubscribe()->set_one_click(true);
      },
      "email.unsubscribe.one_click SETTINGS_CONTRADICT"},
+    {"UnknownPriority",
+     [](auto& r) { r.mutable_email()->set_priority(static_cast<v1::Priority>(7)); },
+     "email.priority FIELD_INVALID"},
+    {"UnknownMechanism",
+     [](auto& r) {
+       r.mutable_config()->mutable_smtp()->set_auth_mechanism(static_cast<v1::AuthMechanism>(99));
+     },
+     "config.smtp.auth_mechanism FIELD_INVALID"},
     {"CalendarThatIsNone", [](auto& r) { r.mutable_email()->set_calendar("Let us meet."); },
      "email.calendar FIELD_INVALID"},
     {"DsnForNothing", [](auto& r) { r.mutable_email()->mutable_dsn(); },

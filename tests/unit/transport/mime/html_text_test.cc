@@ -97,6 +97,22 @@ TEST(HtmlText, WhatIsTooDeepOrTooLargeIsNotRead) {
   EXPECT_EQ(TextOfHtml(largest + "x"), "");
 }
 
+TEST(HtmlText, EncodingThatTheHtmlNamesDoesNotCount) {
+  for (const std::string_view meta :
+       {"<meta charset='iso-8859-1'>",
+        "<meta http-equiv='Content-Type' content='text/html; charset=windows-1252'>",
+        "<?xml version='1.0' encoding='utf-16'?>"}) {
+    EXPECT_EQ(TextOfHtml(std::string(meta) + "<p>Gr\u00fc\u00dfe \u20ac</p>"),
+              "Gr\u00fc\u00dfe \u20ac\n")
+        << meta;
+  }
+}
+
+TEST(HtmlText, LinkThatIsTooLongIsLeftOut) {
+  const std::string address = "https://a.example/" + std::string(2048, 'x');
+  EXPECT_EQ(TextOfHtml("<a href='" + address + "'>there</a>"), "there\n");
+}
+
 TEST(HtmlText, TextStaysInProportionToTheHtml) {
   for (const std::string_view repeated :
        {"<li>", "<ul><li></ul>", "<br>", "<hr>", "<td>x", "<blockquote>x</blockquote>", "&amp;",

@@ -2,6 +2,8 @@
 """Every form of message through every server, each parsed back equal; prints the table."""
 
 import base64
+import hashlib
+import os
 import random
 import re
 import unittest
@@ -12,6 +14,7 @@ import sample
 import servers
 import support
 
+PARSERS = support.SOURCE / "tests/integration/parsers"
 LOGIN = "ada@example.org"
 TO = "bob@receiver.example"
 UTF8 = "jürgen@receiver.example"
@@ -46,6 +49,7 @@ FORMS = {
     "message/rfc822": {"text": "Hello",
                        "attachments": [attachment("letter.eml", "message/rfc822", LETTER)]},
     "long lines, dots": {"text": ".\n..\n.dot\n\n" + "x" * 5000 + "\n" + ". " * 1500 + "\n.\nend"},
+    "calendar": {"text": "Hello", "calendar": sample.CALENDAR},
     "SMTPUTF8": {"to": [{"email": UTF8}], "text": "Hello"},
     "1 MB html": {"html": "<p>" + "".join(
         f"{random.Random(i).randbytes(30).hex()} grün\n" for i in range(15_000)) + "</p>",
@@ -154,6 +158,66 @@ class EveryFormThroughEveryServer(unittest.TestCase):
     def test_sandbox(self):
         self.every_form("sandbox", {"provider": "sandbox"},
                         support.Maildir(self.server.folder / "state" / "sandbox"), takes_utf8=True)
+
+
+class EveryFormByOtherParsers(unittest.TestCase):
+    """What npm's mailparser and Go's net/mail and mime make of each form."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = support.Sendstepd("--sandbox")
+        cls.addClassCleanup(cls.server.stop)
+        cls.inbox = support.Maildir(cls.server.folder / "state" / "sandbox")
+        cls.raw = {}
+        for form, fields in FORMS.items():
+            email = {"from": {"email": LOGIN, "name": "Ada Löve, Lace"}, "to": [{"email": TO}],
+                     "subject": form, **fields}
+            answer = cls.server.execute({"config": {"smtp": {"provider": "sandbox"}},
+                                         "email": email})
+            assert answer.ok, answer.text
+            cls.raw[form] = email, cls.inbox.wait_for(answer.message["messageId"])
+
+    def every_form(self, command):
+        for form, (email, raw) in self.raw.items():
+            with self.subTest(form):
+                ran = support.run(command, stdin=raw)
+                self.assertEqual(0, ran.code, ran.err)
+                self.compare(email, ran.json)
+
+    def compare(self, email, got):
+        self.assertEqual(email["subject"], got["subject"])
+        self.assertEqual([["Ada Löve, Lace", LOGIN]], got["from"])
+        for field in ("to", "cc"):
+            self.assertEqual([[box.get("name", ""), box["email"]] for box in email.get(field, [])],
+                             got[field])
+        for field in ("text", "html"):
+            if field in email:
+                self.assertEqual(self.lines(email[field]), self.lines(got[field]))
+        if "text" not in email:
+            self.assertIn("Hello", got["text"])
+        files = [(file["contentType"], file["filename"],
+                  hashlib.sha256(base64.b64decode(file["content"])).hexdigest())
+                 for file in email.get("attachments", [])]
+        if "calendar" in email:
+            files.append(("application/ics", "invite.ics",
+                          hashlib.sha256(email["calendar"].encode()).hexdigest()))
+        self.assertEqual(files, [(file["type"], file["name"], file["sha256"])
+                                 for file in got["files"] if file["type"] != "text/calendar"])
+
+    @staticmethod
+    def lines(text):
+        return text.replace("\r\n", "\n").removesuffix("\n")
+
+    def test_mailparser(self):
+        self.every_form(["node", PARSERS / "mailparser.cjs",
+                         support.TOOLS / "mailparser/node_modules/mailparser"])
+
+    def test_go(self):
+        program = support.temporary_folder() / "netmail"
+        built = support.run(["go", "build", "-o", program, PARSERS / "netmail.go"],
+                            env={"HOME": os.environ.get("HOME", "/root"), "GOFLAGS": "-mod=mod"})
+        self.assertEqual(0, built.code, built.err)
+        self.every_form([program])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import ssl
+import time
 import unittest
 
 import runner
@@ -207,6 +208,72 @@ class OAuthSession(scripted.Session):
         self._say("334 " + encoded('{"status":"invalid_token","schemes":"bearer"}'))
         self._server.said = self._line()
         return self._say("535 5.7.8 Token refused")
+
+
+class ThroughDovecotWithAToken(LoginTest):
+    """Dovecot checks JSON Web Tokens by itself (RFC 7519), signed with a key that it knows."""
+
+    MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
+
+    @classmethod
+    def setUpClass(cls):
+        if why := servers.why_not_postfix():
+            raise unittest.SkipTest(why)
+        super().setUpClass()
+        cls.key = os.urandom(32)
+        folder = support.temporary_folder()
+        keys = folder / "keys/default/HS256"  # of any client, by algorithm
+        keys.mkdir(parents=True)
+        (keys / "default").write_text(base64.b64encode(cls.key).decode())
+        oauth2 = folder / "oauth2.conf"
+        oauth2.write_text(f"""\
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={folder}/keys/
+username_attribute = email
+tokeninfo_url = http://127.0.0.1:9/
+""")
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        cls.postfix = servers.Postfix(
+            cls.authority, {LOGIN: cls.password}, mechanisms="oauthbearer xoauth2",
+            dovecot=f"""\
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {oauth2}
+}}
+""")
+        cls.addClassCleanup(cls.postfix.stop)
+        cls.port = cls.postfix.ports["submission"]
+
+    def token(self, key=None, email=LOGIN, lives=300):
+        now = int(time.time())
+        claims = {"iss": "https://issuer.example", "sub": email, "email": email, "iat": now - 600,
+                  "nbf": now - 600, "exp": now + lives}
+        signed = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+                          for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+        mac = hmac.digest(key or self.key, signed.encode(), "sha256")
+        token = signed + "." + base64.urlsafe_b64encode(mac).decode().rstrip("=")
+        return {"value": support.watch.secret("token", token)}
+
+    def test_each_mechanism_logs_in(self):
+        for mechanism in self.MECHANISMS:
+            with self.subTest(mechanism):
+                settings = self.settings(self.port, mechanism, oauth2Token=self.token())
+                message = self.try_out(settings)
+                self.assert_accepted(message, mechanism)
+
+    def test_each_mechanism_has_wrong_tokens_refused(self):
+        wrong = {"expired": self.token(lives=-60), "another key's": self.token(os.urandom(32)),
+                 "another user's": self.token(email="eve@example.org"),
+                 "no token": {"value": support.watch.secret("no-token")}}
+        for mechanism in self.MECHANISMS:
+            for name, token in wrong.items():
+                with self.subTest(f"{mechanism}, {name}"):
+                    message = self.try_out(self.settings(self.port, mechanism, oauth2Token=token))
+                    failure = self.assert_refused(message, "REASON_AUTH_REFUSED")
+                    self.assertEqual("FAULT_CONFIG", failure["fault"])
+                    self.assertIn("token", failure["message"] + failure["whatToDo"])
 
 
 class WithAToken(LoginTest):

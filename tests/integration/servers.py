@@ -134,13 +134,13 @@ class Postfix:
     SERVICES = ("submission", "smtps", "open", "strict_helo", "small", "no_tls")
     SMALL = 100_000
 
-    def __init__(self, authority, users, owned=None, mechanisms="plain login"):
+    def __init__(self, authority, users, owned=None, mechanisms="plain login", dovecot=""):
         """`users`: login -> password; `owned`: address -> login that may send as it, on top of each
-        login's own name. `mechanisms`: as Dovecot names them."""
+        login's own name. `mechanisms`, `dovecot`: as Dovecot takes them."""
         self.folder = support.temporary_folder()
         self.host_465 = host_with_free(465)
         self.ports = dict(zip(self.SERVICES, free_ports(len(self.SERVICES))))
-        self.dovecot = Dovecot(self.folder / "dovecot", users, mechanisms)
+        self.dovecot = Dovecot(self.folder / "dovecot", users, mechanisms, dovecot)
         self._write_config(authority, {**{u: u for u in users}, **(owned or {})})
         self.maildir = support.Maildir(self.folder / "mail" / "inbox")
         config = self.folder / "etc"

@@ -194,7 +194,9 @@ base::Result<AccessToken> ReadTokenAnswer(const net::HttpsAnswer& answer) {
     // As it is not ours, it is repeated only where it is a code (5.2).
     const std::string error(Text(object, "error"));
     const bool code = re2::RE2::FullMatch(error, "[a-z_]{1,40}");
-    const bool passing = answer.status >= 500 || answer.status == 429 ||
+    // A gateway's word, and not the endpoint's.
+    const bool gateway = !code && (answer.status == 403 || answer.status == 408);
+    const bool passing = answer.status >= 500 || answer.status == 429 || gateway ||
                          error == "temporarily_unavailable" || error == "server_error";
     return TokenNotFetched(passing ? ErrorClass::kTransient : ErrorClass::kPermanent,
                            code ? error : absl::StrCat("HTTP status ", answer.status));

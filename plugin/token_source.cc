@@ -60,7 +60,7 @@ asio::awaitable<base::Result<base::Secret>> TokenSource::Token(base::Deadline de
       const std::lock_guard lock(mutex_);
       const Clock::time_point now = now_();
       if (!token_.empty() && now < good_until_) co_return token_;
-      if (failure_ && now < failure_stands_until_) co_return *failure_;
+      if (failure_ && now < failure_stands_until_) co_return Left(now, *failure_);
       if (!std::exchange(fetching_, true)) break;
       std::erase_if(waiters_, [](const auto& other) { return other.expired(); });
       waiters_.push_back(waiter);
@@ -76,20 +76,26 @@ asio::awaitable<base::Result<base::Secret>> TokenSource::Token(base::Deadline de
   }
   const std::lock_guard lock(mutex_);
   End(fetched, asked_at);
-  if (!fetched) co_return fetched.error();
+  if (!fetched) co_return Left(now_(), fetched.error());
   co_return fetched->token;
+}
+
+base::Result<base::Secret> TokenSource::Left(Clock::time_point now,
+                                             const base::Error& error) const {
+  if (!token_.empty() && now < expires_at_) return token_;
+  return error;
 }
 
 void TokenSource::End(const base::Result<AccessToken>& fetched, Clock::time_point asked_at) {
   if (fetched) {
     token_ = fetched->token;
     const Clock::duration life = fetched->life;
-    good_until_ = asked_at + life - std::min(kMargin, life / 10);
+    expires_at_ = asked_at + life;
+    good_until_ = expires_at_ - std::min(kMargin, life / 10);
     failure_.reset();
     pause_ = {};
     return;
   }
-  token_ = base::Secret();
   failure_ = fetched.error();
   pause_ = std::clamp(2 * pause_, kFirstPause, kLastPause);
   failure_stands_until_ = now_() + pause_;

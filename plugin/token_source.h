@@ -41,8 +41,8 @@ class TokenSource {
   TokenSource(const TokenSource&) = delete;
   TokenSource& operator=(const TokenSource&) = delete;
 
-  // A fetch takes at most 10 s. Errors: those of the fetch; TokenNotFetched() as transient when the
-  // deadline passes; kCancelled.
+  // A fetch takes at most 10 s; a token that has not expired serves where it fails. Errors: those
+  // of the fetch; TokenNotFetched() as transient when the deadline passes; kCancelled.
   boost::asio::awaitable<base::Result<base::Secret>> Token(base::Deadline deadline);
 
   // The SMTP server took `token` for none: it is dropped, once a minute at most. True: Token() has
@@ -52,6 +52,8 @@ class TokenSource {
  private:
   class Turn;
 
+  // Under the lock. The token where it has not expired, else `error`.
+  base::Result<base::Secret> Left(base::Clock::time_point now, const base::Error& error) const;
   // Under the lock.
   void End(const base::Result<AccessToken>& fetched, base::Clock::time_point asked_at);
 
@@ -61,6 +63,7 @@ class TokenSource {
   std::mutex mutex_;
   base::Secret token_;  // empty: none
   base::Clock::time_point good_until_;
+  base::Clock::time_point expires_at_;  // used until then where no other can be fetched
   std::optional<base::Clock::time_point> dropped_at_;
   std::optional<base::Error> failure_;
   base::Clock::time_point failure_stands_until_;

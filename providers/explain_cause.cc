@@ -277,12 +277,12 @@ Explained TokenNotFetched(const Error& error) {
   constexpr char kAdvice[] =
       "The operator finds the reason in the server's log, and the settings in the relay's oauth2.";
   if (error.cause == Cause::kCertificate) {
-    return Permanent("CERTIFICATE_INVALID", Fault::kConfig, message, kAdvice);
+    return Permanent("CERTIFICATE_INVALID", Fault::kPlugin, message, kAdvice);
   }
   if (error.error_class == base::ErrorClass::kTransient) {
     return Passing("AUTH_UNAVAILABLE", Fault::kNetwork, kAuthDelay, message, kAdvice);
   }
-  return Permanent("AUTH_REFUSED", Fault::kConfig, message, kAdvice);
+  return Permanent("AUTH_REFUSED", Fault::kPlugin, message, kAdvice);
 }
 
 Explained HeldBack(const Error& error, const Resolved& resolved) {

@@ -45,6 +45,9 @@ class Endpoint:
                 said = said.encode()
                 if endpoint.framing == "length":
                     self.send_header("Content-Length", str(len(said)))
+                elif endpoint.framing == "endless":
+                    self.send_header("Transfer-Encoding", "chunked")
+                    said = b"1;" + b"x" * 100_000
                 elif endpoint.framing == "chunked":
                     self.send_header("Transfer-Encoding", "chunked")
                     said = b"".join(b"%x\r\n%b\r\n" % (len(part), part)
@@ -270,6 +273,11 @@ class NotFetched(OAuth2Test):
     def test_a_huge_answer_is_not_read(self):
         self.answers(200, json.dumps({"access_token": "x" * 100_000}))
         self.assert_not_fetched("AUTH_UNAVAILABLE", "makes no sense", "true", "body limit")
+
+    def test_an_endless_line_is_not_read(self):
+        self.answers(200, "")
+        self.endpoint.framing = "endless"
+        self.assert_not_fetched("AUTH_UNAVAILABLE", "makes no sense", "true", "too long")
 
     def test_a_redirect_is_not_followed(self):
         self.answers(302, "", self.endpoint.url)

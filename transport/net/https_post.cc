@@ -54,6 +54,11 @@ asio::awaitable<base::Result<HttpsAnswer>> ReadAnswer(TcpStream& stream) {
   beast::flat_buffer buffer(kMaxHeader + kReadBytes);
   boost::system::error_code ec;
   while (!parser.is_done()) {
+    // The size line of a chunk has no limit of its own.
+    if (buffer.size() > kMaxHeader) {
+      co_return base::Failed(base::Stage::kTcp, base::Cause::kProtocol,
+                             base::ErrorClass::kTransient, "HTTP: a line is too long");
+    }
     const base::Result<size_t> bytes = co_await stream.ReadSome(buffer.prepare(kReadBytes));
     if (bytes) {
       buffer.commit(*bytes);

@@ -142,6 +142,7 @@ TEST(OAuth2Test, RefusalsSayWhetherAnotherTryHelps) {
       {400, R"({"error":"invalid_grant"})", base::ErrorClass::kPermanent, ": invalid_grant"},
       {401, R"({"error":"invalid_client"})", base::ErrorClass::kPermanent, ": invalid_client"},
       {400, R"({"error":"temporarily_unavailable"})", base::ErrorClass::kTransient, "temporarily"},
+      {403, "<html>", base::ErrorClass::kTransient, ": HTTP status 403"},
       {400, R"({"error":"Tenant X!"})", base::ErrorClass::kPermanent, ": HTTP status 400"},
       {302, "", base::ErrorClass::kPermanent, "302"},
       {429, "", base::ErrorClass::kTransient, "429"},

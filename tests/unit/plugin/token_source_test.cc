@@ -107,6 +107,17 @@ TEST_F(TokenSourceTest, AFailureStandsForAWhileThatDoubles) {
   EXPECT_TRUE(Ask());
 }
 
+TEST_F(TokenSourceTest, ATokenThatHasNotExpiredServesWhereNoOtherCanBeFetched) {
+  EXPECT_EQ(Token(), "token-1");
+  fault_ = TokenNotFetched(base::ErrorClass::kPermanent, "invalid_client");
+  now_ += seconds(3540);
+  EXPECT_EQ(Token(), "token-1");
+  EXPECT_EQ(Token(), "token-1");
+  EXPECT_EQ(fetches_, 2) << "the failure stands";
+  now_ += seconds(60);
+  EXPECT_FALSE(Ask());
+}
+
 TEST_F(TokenSourceTest, ARefusedTokenIsReplacedOnceAMinute) {
   const Secret first(Token());
   EXPECT_TRUE(source_.Refused(first));

@@ -193,7 +193,7 @@ TEST_F(ExplainTest, CausesHaveTheirReasonAndFault) {
       {Cause::kStopped, Stage::kTcp, "SHUTTING_DOWN", Fault::kPlugin, Retryable::kTrue},
       {Cause::kTokenNotFetched, Stage::kAuth, "AUTH_UNAVAILABLE", Fault::kNetwork,
        Retryable::kTrue},
-      {Cause::kCertificate, Stage::kAuth, "CERTIFICATE_INVALID", Fault::kConfig, Retryable::kFalse},
+      {Cause::kCertificate, Stage::kAuth, "CERTIFICATE_INVALID", Fault::kPlugin, Retryable::kFalse},
       {Cause::kHeldBack, Stage::kTcp, "HELD_BACK", Fault::kPlugin, Retryable::kTrue},
   };
   for (const CauseCase& c : cases) {

@@ -18,9 +18,9 @@ base::Reply Ehlo(std::vector<std::string> keywords) {
 }
 
 TEST(Capabilities, AreReadFromKeywordsInAnyCase) {
-  const Capabilities c = ParseCapabilities(Ehlo({"pipelining", "CHUNKING", "8bitMIME", "SMTPUTF8",
-                                                 "StartTLS", "DSN", "RequireTLS",
-                                                 "ENHANCEDSTATUSCODES"}));
+  const Capabilities c =
+      ParseCapabilities(Ehlo({"pipelining", "CHUNKING", "8bitMIME", "SMTPUTF8", "StartTLS", "DSN",
+                              "RequireTLS", "ENHANCEDSTATUSCODES"}));
   EXPECT_TRUE(c.pipelining);
   EXPECT_TRUE(c.chunking);
   EXPECT_TRUE(c.eight_bit_mime);

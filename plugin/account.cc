@@ -1,5 +1,6 @@
 #include "plugin/account.h"
 
+#include <cctype>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -7,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "plugin/limits.h"
 #include "plugin/logging.h"
 #include "plugin/oauth2.h"
 #include "providers/sending_limits.h"
@@ -91,6 +93,7 @@ providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
   out.domain = in.domain();
   out.ca_pem = in.ca_pem();
   out.pinned_key_sha256 = in.pinned_key_sha256();
+  out.dkim_selectors.assign(in.dkim_selectors().begin(), in.dkim_selectors().end());
   out.tls13_only = in.min_tls_version() == v1::TLS_VERSION_1_3;
   out.auth_mechanism = MapMechanism(in.auth_mechanism());
   out.insecure_skip_verify = in.insecure_skip_verify();
@@ -160,6 +163,30 @@ base::Secret CallerSecret(const v1::Secret& secret, std::string_view field,
   return base::Secret(secret.value());
 }
 
+// Labels of a name in DNS (RFC 6376 3.1), so that a diagnosis can ask for them.
+bool IsSelector(std::string_view text) {
+  const auto in_label = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; };
+  bool label = false;
+  for (const char c : text) {
+    if (c == '.' ? !label : !in_label(c)) return false;
+    label = c != '.';
+  }
+  return label && text.size() <= kMaxSelectorBytes;
+}
+
+void CheckSelectors(const v1::SmtpConfig& smtp, std::vector<Finding>& findings) {
+  if (static_cast<size_t>(smtp.dkim_selectors_size()) > kMaxDkimSelectors) {
+    findings.push_back(Wrong("config.smtp.dkim_selectors", "LIMIT_EXCEEDED",
+                             absl::StrCat("At most ", kMaxDkimSelectors, " selectors.")));
+  }
+  for (int i = 0; i < smtp.dkim_selectors_size(); ++i) {
+    if (IsSelector(smtp.dkim_selectors(i))) continue;
+    findings.push_back(Wrong(absl::StrCat("config.smtp.dkim_selectors[", i, "]"), "FIELD_INVALID",
+                             "A DKIM selector has letters, digits, \"-\" and \"_\".",
+                             "Write what stands before ._domainkey in the record's name."));
+  }
+}
+
 Checked<AccountSource> CallerAccount(const v1::SmtpConfig& smtp) {
   Checked<AccountSource> result;
   result.value.config = MapSettings(smtp);
@@ -174,6 +201,7 @@ Checked<AccountSource> CallerAccount(const v1::SmtpConfig& smtp) {
     result.findings.push_back(
         Wrong("config.smtp.min_tls_version", "FIELD_INVALID", "No such version of TLS."));
   }
+  CheckSelectors(smtp, result.findings);
   result.value.config.password = CallerSecret(smtp.password(), "password", result.findings);
   result.value.config.oauth2_token =
       CallerSecret(smtp.oauth2_token(), "oauth2_token", result.findings);
@@ -471,6 +499,9 @@ v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& accou
   out.set_domain(resolved.settings.ehlo_name);
   if (source.config.ca_pem.size() <= kMaxShownPem) out.set_ca_pem(source.config.ca_pem);
   out.set_pinned_key_sha256(Shown(source.config.pinned_key_sha256));
+  for (const std::string& selector : source.config.dkim_selectors) {
+    out.add_dkim_selectors(Shown(selector));
+  }
   if (source.config.tls13_only) out.set_min_tls_version(v1::TLS_VERSION_1_3);
   if (source.config.auth_mechanism) {
     out.set_auth_mechanism(AuthMechanismOf(*source.config.auth_mechanism));

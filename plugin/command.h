@@ -33,6 +33,8 @@ struct Account {
   std::vector<mime::DkimKey> dkim;
   // The relay has keys, and none of them does.
   bool no_dkim_key_fits = false;
+  // Of keys that its provider signs with; for a diagnosis.
+  std::vector<std::string> dkim_selectors;
   // Where the relay's tokens come from; null: the settings have all that a login takes.
   TokenSource* tokens = nullptr;
 };

@@ -3,11 +3,14 @@
 #include <grpc/support/time.h>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "plugin/account.h"
+#include "plugin/deliverability.h"
+#include "plugin/deliverability_mapping.h"
 #include "plugin/describe.h"
 #include "plugin/execution_mapping.h"
 #include "plugin/executions.h"
@@ -273,6 +276,24 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
   co_return grpc::Status::OK;
 }
 
+// What DNS says of the sender; unset where there is nothing to ask.
+asio::awaitable<std::optional<doctor::Diagnosis>> Diagnosed(
+    const Dependencies& deps, std::optional<doctor::Question> question, base::Deadline deadline) {
+  if (!question || deps.lookup == nullptr) co_return std::nullopt;
+  std::optional<doctor::Diagnosis> diagnosis =
+      co_await DiagnoseInTime(*deps.lookup, *std::move(question), deadline);
+  co_return diagnosis;
+}
+
+std::optional<doctor::Question> QuestionAbout(const Dependencies& deps,
+                                              const SendCommand& command) {
+  std::optional<doctor::Question> question = DeliverabilityOf(
+      command.account, *deps.registry, command.message.from.address, command.envelope.sender);
+  const auto& unsubscribe = command.message.unsubscribe;
+  if (question) question->one_click_unsubscribe = unsubscribe && unsubscribe->one_click;
+  return question;
+}
+
 void AddAcceptedSteps(const Account& account, bool all, v1::TestSendResponse& response) {
   if (!all) response.add_next_steps("Correct the refused recipients; the others have the email.");
   for (const std::string& step : account.resolved.profile->after_accepted()) {
@@ -288,6 +309,7 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
+  const bool diagnose = !request.skip_deliverability();
   const Checked<SendCommand> command = MapTestSend(std::move(request), CatalogOf(deps));
   if (!command.ok()) {
     record.Refused(command.findings);
@@ -295,7 +317,15 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
   }
   const Account& account = command.value.account;
   Sending sending = NewSending(deps, /*keep_transcript=*/true);
-  co_await Send(deps, command.value, kTest, deadline, record, sending);
+  std::optional<doctor::Diagnosis> diagnosis;
+  if (diagnose) {
+    using asio::experimental::awaitable_operators::operator&&;
+    diagnosis = co_await (Send(deps, command.value, kTest, deadline, record, sending) &&
+                          Diagnosed(deps, QuestionAbout(deps, command.value), deadline));
+  } else {
+    co_await Send(deps, command.value, kTest, deadline, record, sending);
+  }
+  if (diagnosis) *response.mutable_deliverability() = ToDeliverability(*diagnosis);
   for (const Finding& finding : command.findings)
     *response.add_diagnostics() = ToDiagnostic(finding);
   AddChecks(sending.timeline, base::Stage::kData,
@@ -322,6 +352,9 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
   response.set_verdict(absl::StrCat(account.resolved.settings.host, " accepted the email for ",
                                     all ? "every recipient." : "some of the recipients."));
   AddAcceptedSteps(account, all, response);
+  if (diagnosis && diagnosis->verdict.dmarc == doctor::CanPass::kNo) {
+    response.add_next_steps(absl::StrCat(diagnosis->verdict.summary, " See deliverability.fixes."));
+  }
   co_return grpc::Status::OK;
 }
 
@@ -346,6 +379,14 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
   }
   record.AddAccount(value.account);
   record.Done("ok");
+  if (value.diagnose_from) {
+    const auto diagnosis =
+        co_await Diagnosed(deps,
+                           DeliverabilityOf(value.account, *deps.registry, *value.diagnose_from,
+                                            value.diagnose_sender),
+                           deadline);
+    if (diagnosis) *response.mutable_deliverability() = ToDeliverability(*diagnosis);
+  }
   if (!value.connect) co_return grpc::Status::OK;
   Timeline timeline(deps.metrics);
   const providers::Resolved& resolved = value.account.resolved;

@@ -23,6 +23,7 @@
 #include "protos/sendstep/v1/email_action.grpc.pb.h"
 #include "providers/registry.h"
 #include "providers/sandbox/sandbox.h"
+#include "transport/dns/lookup.h"
 #include "transport/net/mailer.h"
 
 namespace sendstep::plugin {
@@ -33,6 +34,7 @@ struct Dependencies {
   const Relays* relays = nullptr;
   const RelayTokens* tokens = nullptr;  // null: no relay fetches any
   net::Mailer* mailer = nullptr;
+  dns::Lookup* lookup = nullptr;                // null: nothing is diagnosed
   const providers::Sandbox* sandbox = nullptr;  // null: none
   Metrics* metrics = nullptr;
   ledger::Store* ledger = nullptr;  // null: none, and `executions` too

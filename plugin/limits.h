@@ -30,6 +30,11 @@ inline constexpr std::chrono::hours kMaxDeadline{24};
 inline constexpr std::chrono::milliseconds kMinAnswerMargin{100};
 inline constexpr int kAnswerMarginPercent = 5;
 
+// For what DNS says of a sender's domain.
+inline constexpr std::chrono::seconds kDiagnosisTime{5};
+inline constexpr size_t kMaxDkimSelectors = 10;
+inline constexpr size_t kMaxSelectorBytes = 63;
+
 // Of a Dsn's envelope id, as xtext (RFC 3461 4.4).
 inline constexpr size_t kMaxEnvelopeId = 100;
 

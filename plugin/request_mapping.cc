@@ -170,7 +170,12 @@ Checked<ValidateCommand> MapValidate(v1::ValidateConfigRequest request,
     has_from = sender.ok();
     from = std::move(sender.value);
     // Settings alone need no sender; an email and a probe do.
-    if (request.has_email() || probe) Append(findings, std::move(sender.findings));
+    if (request.has_email() || probe || request.deliverability()) {
+      Append(findings, std::move(sender.findings));
+    }
+    if (request.deliverability() && has_from) {
+      command.diagnose_from = command.diagnose_sender = from.address;
+    }
     Checked<Account> account =
         ResolveAccount(source.value, catalog, has_from ? from.address.domain() : "");
     command.account = std::move(account.value);
@@ -188,6 +193,7 @@ Checked<ValidateCommand> MapValidate(v1::ValidateConfigRequest request,
       MapEnvelope(request.email(), from.address, command.account.resolved.settings.tls);
   CheckProviderLimits(command.account.resolved.profile, recipients.value.envelope.size(), findings);
   Append(findings, std::move(recipients.findings));
+  if (command.diagnose_from && envelope.ok()) command.diagnose_sender = envelope.value.sender;
   Append(findings, std::move(envelope.findings));
   if (request.has_email()) {
     std::vector<Finding> content = MapContent(*request.mutable_email()).findings;

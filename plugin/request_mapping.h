@@ -29,6 +29,9 @@ struct ValidateCommand {
   std::optional<smtp::Envelope> envelope;
   std::vector<std::string> recipient_names;
   bool connect = false;
+  // The From address and the envelope sender (none: the null reverse-path) whose deliverability is
+  // asked for.
+  std::optional<base::Address> diagnose_from, diagnose_sender;
 };
 Checked<ValidateCommand> MapValidate(v1::ValidateConfigRequest request,
                                      const AccountCatalog& catalog);

@@ -37,6 +37,8 @@
 #include "plugin/relays.h"
 #include "providers/registry.h"
 #include "providers/sandbox/sandbox.h"
+#include "transport/dns/cached_lookup.h"
+#include "transport/dns/cares_lookup.h"
 #include "transport/dns/cares_resolver.h"
 #include "transport/net/mailer.h"
 
@@ -189,6 +191,12 @@ void Configure(grpc::ServerBuilder& builder, const ServerConfig& config) {
   builder.SetResourceQuota(quota);
 }
 
+dns::CaresOptions DnsOptions(const ServerConfig& config) {
+  dns::CaresOptions options;
+  options.servers = config.dns_servers;
+  return options;
+}
+
 void EnableGrpcServices() {
   grpc::EnableDefaultHealthCheckService(true);
   // For reflection: without a reference the linker would drop the descriptor.
@@ -234,6 +242,7 @@ class Server::Impl {
     dependencies.relays = &relays_;
     dependencies.tokens = &tokens_.emplace(relays_, resolver_);
     dependencies.mailer = &mailer_;
+    dependencies.lookup = &lookup_;
     dependencies.sandbox = sandbox_.get();
     dependencies.metrics = &metrics_;
     dependencies.ledger = keeper_ ? &keeper_->store() : nullptr;
@@ -368,7 +377,9 @@ class Server::Impl {
   std::optional<providers::Registry> registry_;
   Relays relays_;
   Workers workers_;
-  dns::CaresResolver resolver_{workers_.executor()};
+  dns::CaresResolver resolver_{workers_.executor(), DnsOptions(config_)};
+  dns::CaresLookup fresh_lookup_{workers_.executor(), DnsOptions(config_)};
+  dns::CachedLookup lookup_{fresh_lookup_};
   std::optional<RelayTokens> tokens_;
   net::Mailer mailer_{workers_.executor(), resolver_};
   std::unique_ptr<providers::Sandbox> sandbox_;

@@ -15,6 +15,7 @@
 #include "plugin/units.h"
 #include "providers/sending_limits.h"
 #include "transport/base/address.h"
+#include "transport/dns/cares_options.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -110,6 +111,9 @@ class Parser {
           });
     Value("ehlo-name", "NAME", "This host's name or IP address for EHLO, where a step sets none.",
           "", [this](const std::string& text) { return TakeEhloName(text); });
+    Value("dns-server", "ADDR:PORT",
+          "DNS server to ask: ADDR, ADDR:PORT or [IPV6]:PORT, several by comma.",
+          "those of resolv.conf", [this](const std::string& text) { return TakeDnsServers(text); });
     Value("ledger", "WHERE",
           "Where to remember what became of each request_id, so that no email is sent twice: "
           "sqlite:PATH, for one server; postgresql://USER:PASSWORD@HOST/DATABASE, for several, "
@@ -275,6 +279,12 @@ class Parser {
     if (!name) return "\"" + text + "\" is not a name for EHLO: " + name.error().detail;
     config_.ehlo_name = *std::move(name);
     return "";
+  }
+
+  std::string TakeDnsServers(const std::string& text) {
+    const dns::DnsServers servers = dns::ParseServers(text);
+    if (servers.problem.empty()) config_.dns_servers = text;
+    return servers.problem;
   }
 
   template <class Duration>

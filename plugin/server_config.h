@@ -56,6 +56,7 @@ struct ServerConfig {
   std::filesystem::path relays_file;   // empty: none
   std::filesystem::path profiles_dir;  // empty: the embedded profiles alone
   std::string ehlo_name;               // for EHLO, checked (base::ToEhloName); empty: none
+  std::string dns_servers;             // checked (dns::ParseServers); empty: those of resolv.conf
   LedgerConfig ledger;
   bool request_id_required = true;  // never where there is no ledger
   bool sandbox = false;

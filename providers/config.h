@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "transport/base/secret.h"
 #include "transport/smtp/settings.h"
@@ -31,6 +32,7 @@ struct SmtpConfig {
   bool tls13_only = false;
   bool insecure_skip_verify = false;
   bool allow_plaintext_auth = false;
+  std::vector<std::string> dkim_selectors;  // for a diagnosis; nothing here reads them
   // The default sender's address and display name, as given.
   std::string default_from_email;
   std::string default_from_name;

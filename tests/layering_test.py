@@ -18,9 +18,14 @@ MAY_INCLUDE = {
     "transport/mime": ["transport/base", "transport/mime"],
     "transport/smtp": ["transport/base", "transport/smtp"],
     "transport/dns": ["transport/base", "transport/dns"],
+    "transport/mailauth": ["transport/base", "transport/dns", "transport/mailauth"],
     "transport/net": ["transport/base", "transport/smtp", "transport/dns", "transport/net"],
     "providers": ["transport/base", "transport/smtp", "providers", "protos/sendstep/profile"],
     "providers/sandbox": ["transport/base", "transport/smtp", "providers"],
+    "providers/doctor": [
+        "transport/base", "transport/dns", "transport/mailauth", "providers",
+        "protos/sendstep/profile",
+    ],
     "plugin": ["transport", "providers", "plugin", "protos", "google/rpc"],
     "plugin/ledger": ["plugin/ledger", "protos/sendstep/ledger"],
     "clients": [
@@ -28,7 +33,9 @@ MAY_INCLUDE = {
         "protos/sendstep/v1",
         "google/rpc",
         "plugin/status_details.h",
+        "plugin/deliverability_mapping.h",
         "plugin/yaml_message.h",
+        "providers/doctor",
         "providers/edit_distance.h",
     ],
 }

@@ -25,6 +25,7 @@ void Describe(CLI::App& app, Session& session) {
   AddGet(app, session);
   AddResolve(app, session);
   AddList(app, session);
+  AddDoctor(app, session);
   for (CLI::App* verb : app.get_subcommands({})) {
     verb->fallthrough();  // global flags are understood after the verb too
     verb->footer("--server, --json and --timeout as in sendstep --help.\n" +

@@ -21,6 +21,7 @@ void AddInbox(CLI::App& app, Session& session);
 void AddGet(CLI::App& app, Session& session);
 void AddResolve(CLI::App& app, Session& session);
 void AddList(CLI::App& app, Session& session);
+void AddDoctor(CLI::App& app, Session& session);
 
 }  // namespace sendstep::cli
 

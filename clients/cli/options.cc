@@ -45,6 +45,8 @@ void AddSmtpFlags(CLI::App& app, StepOptions& options) {
   add("--pinned-key", smtp.pinned_key, "BASE64",
       "SHA-256 of the server's public key: trust it alone");
   add("--min-tls", smtp.min_tls, "VERSION", "1.2 or 1.3")->check(CLI::IsMember({"1.2", "1.3"}));
+  add("--dkim-selector", smtp.dkim_selectors, "NAME",
+      "DKIM selector that the account shows, for test and validate --deliverability");
   add("--auth-mechanism", smtp.auth_mechanism, "NAME",
       "The one SASL mechanism to use, e.g. SCRAM-SHA-256 or CRAM-MD5");
   app.add_flag("--insecure-skip-verify", smtp.insecure_skip_verify, "Accept any certificate")
@@ -121,7 +123,8 @@ void AddEmailFlags(CLI::App& app, EmailFlags& email) {
 
 bool SmtpFlags::Any() const {
   return provider || region || host || tls || username || domain || ca_file || auth_mechanism ||
-         pinned_key || min_tls || port || insecure_skip_verify || allow_plaintext_auth;
+         pinned_key || min_tls || port || !dkim_selectors.empty() || insecure_skip_verify ||
+         allow_plaintext_auth;
 }
 
 bool SecretFlags::Any() const {

@@ -24,6 +24,7 @@ struct GlobalOptions {
 struct SmtpFlags {
   std::optional<std::string> provider, region, host, tls, username, domain, ca_file, auth_mechanism,
       pinned_key, min_tls;
+  std::vector<std::string> dkim_selectors;  // replace the step file's
   std::optional<uint32_t> port;
   bool insecure_skip_verify = false;
   bool allow_plaintext_auth = false;
@@ -57,6 +58,8 @@ struct StepOptions {
   std::optional<std::string> request_id;
   bool all_or_nothing = false;       // of send
   bool resend_on_uncertain = false;  // of send
+  bool deliverability = false;       // of validate
+  bool no_deliverability = false;    // of test
   SmtpFlags smtp;
   SecretFlags secrets;
   EmailFlags email;

@@ -182,6 +182,10 @@ std::string RenderTest(const v1::TestSendResponse& answer, bool transcript, cons
   for (int i = 0; i < answer.next_steps_size(); ++i) {
     text += "  " + std::to_string(i + 1) + ". " + Shown(answer.next_steps(i)) + "\n";
   }
+  if (answer.has_deliverability()) {
+    text += "\n" + style.Strong("deliverability") + "\n" +
+            RenderDeliverability(answer.deliverability(), style);
+  }
   if (transcript) {
     text += "\n" + style.Strong("dialog") + "\n";
     for (const auto& line : answer.transcript()) text += "  " + Shown(line) + "\n";
@@ -199,6 +203,9 @@ std::string RenderValidation(const v1::ValidateConfigResponse& answer, const Sty
   if (answer.has_failure()) {
     text += Explain(FromAnswer(answer.failure()), "failed", style);
     text += RenderRecipients(answer.failure().recipients(), style);
+  }
+  if (answer.has_deliverability()) {
+    text += "\n" + RenderDeliverability(answer.deliverability(), style);
   }
   return text;
 }

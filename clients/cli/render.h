@@ -35,6 +35,9 @@ std::string RenderTest(const v1::TestSendResponse& answer, bool transcript, cons
 // Verdict, findings, timeline, what the settings come to.
 std::string RenderValidation(const v1::ValidateConfigResponse& answer, const Style& style);
 
+// Verdict first, then why as a tree, then the records to publish.
+std::string RenderDeliverability(const v1::Deliverability& answer, const Style& style);
+
 std::string RenderServer(const v1::DescribeResponse& answer, const Style& style);
 
 // A table of all, and everything about one.

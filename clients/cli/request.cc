@@ -96,6 +96,9 @@ absl::Status ApplySmtp(const SmtpFlags& flags, Environment& environment, v1::Smt
   if (flags.min_tls) {
     smtp.set_min_tls_version(*flags.min_tls == "1.3" ? v1::TLS_VERSION_1_3 : v1::TLS_VERSION_1_2);
   }
+  if (!flags.dkim_selectors.empty()) {
+    smtp.mutable_dkim_selectors()->Assign(flags.dkim_selectors.begin(), flags.dkim_selectors.end());
+  }
   if (flags.ca_file) {
     absl::StatusOr<std::string> pem =
         ReadFile(environment, *flags.ca_file, "--ca-file", kMaxCaBytes);
@@ -259,6 +262,7 @@ v1::TestSendRequest ToTestRequest(v1::ExecuteRequest step, const StepOptions& op
   if (email.ByteSizeLong() > 0) *test.mutable_email() = std::move(email);
   if (step.has_config()) *test.mutable_config() = std::move(*step.mutable_config());
   if (step.has_context()) *test.mutable_context() = std::move(*step.mutable_context());
+  test.set_skip_deliverability(options.no_deliverability);
   return test;
 }
 

@@ -39,6 +39,8 @@ void AddTest(CLI::App& app, Session& session) {
       "test", "Send a test email and show every stage; without a body the server brings a message");
   AddStepOptions(*verb, *options);
   verb->add_option("--request-id", options->request_id, "Key of this email")->type_name("ID");
+  verb->add_flag("--no-deliverability", options->no_deliverability,
+                 "Do not ask DNS whether the email can pass at receivers");
   verb->add_flag("--transcript", *transcript, "Show the SMTP dialog too, secrets blanked");
   verb->callback([options, transcript, &session] { Test(*options, *transcript, session); });
 }

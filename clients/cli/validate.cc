@@ -17,7 +17,8 @@ v1::ValidateDepth DepthOf(const std::string& word) {
 void Validate(const StepOptions& options, const std::string& depth, Session& session) {
   absl::StatusOr<v1::ExecuteRequest> step = BuildRequest(options, session.environment());
   if (!step.ok()) return session.Report(FromInput(step.status()), "not checked");
-  const v1::ValidateConfigRequest request = ToValidateRequest(*std::move(step), DepthOf(depth));
+  v1::ValidateConfigRequest request = ToValidateRequest(*std::move(step), DepthOf(depth));
+  request.set_deliverability(options.deliverability);
   session.WarnIfReadable(request.config());
   v1::ValidateConfigResponse answer;
   if (!session.Call(&v1::EmailAction::Stub::ValidateConfig, request, &answer, "not checked")) {
@@ -40,6 +41,8 @@ void AddValidate(CLI::App& app, Session& session) {
       ->type_name("DEPTH")
       ->check(CLI::IsMember({"static", "connect", "sender"}))
       ->capture_default_str();
+  verb->add_flag("--deliverability", options->deliverability,
+                 "Ask DNS too whether mail from the sender can pass at receivers");
   verb->callback([options, depth, &session] { Validate(*options, *depth, session); });
 }
 

@@ -116,16 +116,4 @@ std::optional<uint64_t> ParseSize(std::string_view digits) {
   return error == std::errc::result_out_of_range ? std::numeric_limits<uint64_t>::max() : value;
 }
 
-std::optional<std::string> DecodeBase64(std::string_view text) {
-  const std::string_view digits = text.substr(0, text.find('='));
-  const std::string_view padding = text.substr(digits.size());
-  const bool well_formed =
-      text.size() % 4 == 0 && (padding.empty() || padding == "=" || padding == "==") &&
-      std::all_of(digits.begin(), digits.end(),
-                  [](unsigned char c) { return absl::ascii_isalnum(c) || c == '+' || c == '/'; });
-  std::string decoded;
-  if (!well_formed || !absl::Base64Unescape(ToAbsl(text), &decoded)) return std::nullopt;
-  return decoded;
-}
-
 }  // namespace sendstep::providers::sandbox

@@ -42,9 +42,6 @@ std::optional<Chunk> ParseChunk(std::string_view argument);
 // Digits only, at most 20 (RFC 1870 3); what does not fit becomes the largest value.
 std::optional<uint64_t> ParseSize(std::string_view digits);
 
-// Strict base64 (RFC 4648 4): padded, no blanks, no line breaks. "" decodes to "".
-std::optional<std::string> DecodeBase64(std::string_view text);
-
 }  // namespace sendstep::providers::sandbox
 
 #endif  // SENDSTEP_PROVIDERS_SANDBOX_COMMAND_H_

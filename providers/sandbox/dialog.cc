@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "transport/base/address.h"
+#include "transport/base/base64.h"
 #include "transport/base/secret.h"
 
 namespace sendstep::providers::sandbox {
@@ -148,7 +149,7 @@ Step Dialog::OnAuth(const Command& command) {
 Step Dialog::OnAuthLine(std::string_view line) {
   const Auth auth = std::exchange(auth_, Auth::kNone);
   if (line == "*") return Fail("501 5.7.0", "Authentication cancelled");
-  std::optional<std::string> decoded = DecodeBase64(line);
+  std::optional<std::string> decoded = base::DecodeBase64(line);
   if (!decoded) return Fail("501 5.5.2", "Cannot decode base64");
   const base::Secret response(*decoded);
   base::Wipe(*decoded);

@@ -40,4 +40,23 @@ size_t Base64LinesSize(size_t bytes) {
   return DigitsOf(bytes) + (bytes - 1) / kBase64LineBytes * 2;
 }
 
+std::optional<std::string> DecodeBase64(std::string_view text) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr size_t kMaxText = size_t{1} << 30;  // OpenSSL counts in int
+  if (text.size() % 4 != 0 || text.size() > kMaxText) return std::nullopt;
+  if (text.empty()) return std::string();
+  const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+  if (text.substr(0, text.size() - padding).find_first_not_of(kDigits) != text.npos) {
+    return std::nullopt;
+  }
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  if (size < 0) return std::nullopt;
+  bytes.resize(static_cast<size_t>(size) - padding);
+  return bytes;
+}
+
 }  // namespace sendstep::base

@@ -3,6 +3,7 @@
 #define SENDSTEP_TRANSPORT_BASE_BASE64_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,9 @@ namespace sendstep::base {
 
 inline constexpr size_t kBase64LineBytes = 57;     // become one line
 inline constexpr size_t kBase64LineSize = 76 + 2;  // of that line, with its line break
+
+// Unset where `text` is not base64 in one line with its padding.
+std::optional<std::string> DecodeBase64(std::string_view text);
 
 // One line of any length.
 void AppendBase64(std::string_view bytes, std::string& out);

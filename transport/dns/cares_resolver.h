@@ -10,26 +10,19 @@
 #define SENDSTEP_TRANSPORT_DNS_CARES_RESOLVER_H_
 
 #include <boost/asio/any_io_executor.hpp>
-#include <chrono>
 #include <memory>
 #include <string>
 
+#include "transport/dns/cares_options.h"
 #include "transport/dns/resolver.h"
 
 namespace sendstep::dns {
 
-struct CaresOptions {
-  // Servers instead of those of resolv.conf: "192.0.2.53,[2001:db8::53]:5353".
-  std::string servers;
-  // For the first answer of a server; doubled with every further round.
-  std::chrono::milliseconds timeout{2000};
-  // Rounds through the servers.
-  int tries = 3;
-};
+class CaresChannel;
 
 class CaresResolver : public Resolver {
  public:
-  // A channel that cannot be set up (servers that do not parse) fails every Resolve() with
+  // A channel that cannot be set up (servers that cannot be read) fails every Resolve() with
   // kDnsFailed.
   explicit CaresResolver(const boost::asio::any_io_executor& executor,
                          const CaresOptions& options = {});
@@ -41,8 +34,7 @@ class CaresResolver : public Resolver {
       const std::string& host, base::Deadline deadline) override;
 
  private:
-  class Channel;
-  std::shared_ptr<Channel> channel_;
+  std::shared_ptr<CaresChannel> channel_;
 };
 
 }  // namespace sendstep::dns

@@ -8,6 +8,8 @@
 #include <array>
 #include <stdexcept>
 
+#include "transport/base/base64.h"
+
 namespace sendstep::smtp {
 namespace {
 
@@ -72,24 +74,6 @@ base::Secret EncodeBase64(std::string_view bytes) {
                   static_cast<int>(bytes.size()));
   text.pop_back();
   return TakeSecret(text);
-}
-
-std::optional<std::string> DecodeBase64(std::string_view text) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  if (text.size() % 4 != 0 || text.size() > kMaxAuthLineBytes) return std::nullopt;
-  if (text.empty()) return std::string();
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  if (text.substr(0, text.size() - padding).find_first_not_of(kAlphabet) != text.npos) {
-    return std::nullopt;
-  }
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  bytes.resize(static_cast<size_t>(size) - padding);
-  return bytes;
 }
 
 base::Secret PlainMessage(const Credentials& credentials) {
@@ -208,7 +192,7 @@ std::optional<base::Secret> SaslExchange::Answer(std::string_view challenge) {
     if (step == 1) return EncodeBase64(credentials_.password.Reveal());
     return std::nullopt;
   }
-  const std::string words = DecodeBase64(challenge).value_or("");
+  const std::string words = base::DecodeBase64(challenge).value_or("");
   if (mechanism_ == SaslMechanism::kCramMd5) {
     if (step > 0 || words.empty()) return std::nullopt;
     return EncodeBase64(CramMd5Message(credentials_, words).Reveal());

@@ -19,8 +19,6 @@ namespace sendstep::smtp {
 inline constexpr size_t kMaxAuthLineBytes = 12288;
 
 base::Secret EncodeBase64(std::string_view bytes);
-// Unset where `text` is not base64 with its padding.
-std::optional<std::string> DecodeBase64(std::string_view text);
 
 // What the mechanism sends, before base64. Not for LOGIN, which sends username and password apart.
 base::Secret PlainMessage(const Credentials& credentials);

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "transport/base/base64.h"
 #include "transport/smtp/sasl.h"
 
 namespace sendstep::smtp {
@@ -120,7 +121,7 @@ std::optional<std::string> ScramClient::Final(std::string_view server_first) {
   const auto nonce = Take('r', rest);
   const auto salt_text = nonce ? Take('s', rest) : std::nullopt;
   const auto count_text = salt_text ? Take('i', rest) : std::nullopt;
-  const auto salt = salt_text ? DecodeBase64(*salt_text) : std::nullopt;
+  const auto salt = salt_text ? base::DecodeBase64(*salt_text) : std::nullopt;
   const auto count = count_text ? Number(*count_text) : std::nullopt;
   if (!count || !salt || salt->empty()) {
     return Fail("the server's answer is none of SCRAM (RFC 5802 7)");
@@ -162,7 +163,7 @@ bool ScramClient::Verify(std::string_view server_final) {
     return false;
   }
   const auto verifier = Take('v', rest);
-  const auto signature = verifier ? DecodeBase64(*verifier) : std::nullopt;
+  const auto signature = verifier ? base::DecodeBase64(*verifier) : std::nullopt;
   verified_ = signature && !server_signature_.empty() &&
               signature->size() == server_signature_.size() &&
               CRYPTO_memcmp(signature->data(), server_signature_.data(), signature->size()) == 0;

@@ -227,6 +227,26 @@ TEST_F(AccountTest, EachAuthMechanismOfTheContractIsOneOfSasl) {
   EXPECT_EQ(found.size(), smtp::kSaslMechanisms.size());
 }
 
+TEST_F(AccountTest, DkimSelectorsAreNamesInDns) {
+  v1::Config config;
+  config.mutable_smtp()->set_host("mail.example.com");
+  for (const char* good : {"s1", "a.b", "key_1", "20240101pm", "S-2"}) {
+    config.mutable_smtp()->mutable_dkim_selectors()->Clear();
+    config.mutable_smtp()->add_dkim_selectors(good);
+    EXPECT_TRUE(FindAccount(config, catalog_).ok()) << good;
+  }
+  for (const char* bad : {"", ".", "a.", ".a", "a..b", "a b", "*", "a\n", "\xC3\xBC"}) {
+    config.mutable_smtp()->mutable_dkim_selectors()->Clear();
+    config.mutable_smtp()->add_dkim_selectors(bad);
+    const auto source = FindAccount(config, catalog_);
+    ASSERT_EQ(source.findings.size(), 1u) << bad;
+    EXPECT_EQ(source.findings.front().field, "config.smtp.dkim_selectors[0]");
+  }
+  config.mutable_smtp()->mutable_dkim_selectors()->Clear();
+  for (int i = 0; i < 11; ++i) config.mutable_smtp()->add_dkim_selectors("s");
+  EXPECT_EQ(Error(FindAccount(config, catalog_)), "LIMIT_EXCEEDED");
+}
+
 TEST_F(AccountTest, EffectiveSettingsOfARelayHideItsUsername) {
   ASSERT_TRUE(Load(kCompany).ok());
   ASSERT_EQ(setenv("ACCOUNT_TEST_PASSWORD", "pw", 1), 0);

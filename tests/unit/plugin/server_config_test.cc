@@ -336,6 +336,15 @@ TEST(ServerConfigTest, PasswordOfTheLedgerIsNotRepeated) {
   EXPECT_THAT(Bad({"--ledger", "mysql://u:canary@db/l"}), testing::Not(HasSubstr("canary")));
 }
 
+TEST(ServerConfigTest, DnsServersAreTakenOrRefused) {
+  EXPECT_EQ(Good({}).dns_servers, "");
+  EXPECT_EQ(Good({"--dns-server", "192.0.2.53,[2001:db8::53]:5353"}).dns_servers,
+            "192.0.2.53,[2001:db8::53]:5353");
+  for (const char* text : {"ns.example.com", "192.0.2.53:", "192.0.2.53:99999", "192.0.2.53;"}) {
+    EXPECT_THAT(Bad({"--dns-server", text}), HasSubstr("--dns-server")) << text;
+  }
+}
+
 TEST(ServerConfigTest, VersionIsOneLine) {
   const CommandLine parsed = Parse({"--version"});
   EXPECT_EQ(parsed.exit_code, 0);

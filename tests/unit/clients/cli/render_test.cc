@@ -247,6 +247,41 @@ TEST(Render, ValidationShowsSettingsAndFindings) {
             "error config.smtp.password: is missing\n");
 }
 
+TEST(Render, DeliverabilityIsAVerdictATreeAndRecordsToPublish) {
+  const auto answer = Parse<v1::Deliverability>(R"(
+    domain: "ex.test" summary: "It cannot pass." provider: "Gmail" queries: 7
+    dmarc: CAN_PASS_NO if_it_fails: RECEIVER_ACTION_REFUSE
+    identifiers { mechanism: "spf" can_pass: CAN_PASS_NO why: "Not included." }
+    identifiers { mechanism: "dkim" can_pass: CAN_PASS_UNKNOWN why: "Not known." }
+    spf { domain: "ex.test" record: "v=spf1 include:a.test\033[2J -all" lookups: 1
+          children { domain: "a.test" via: "include:a.test" } }
+    dkim { name: "s1._domainkey.ex.test" found: true aliases: "a.test" }
+    dmarc_policy { name: "_dmarc.ex.test" record: "v=DMARC1; p=reject" }
+    findings { severity: DNS_SEVERITY_ERROR id: "spf.not_reached" message: "No." what_to_do: "Do." }
+    fixes { action: DNS_ACTION_REPLACE type: "TXT" name: "ex.test" value: "v=spf1 -all" why: "So." }
+  )");
+  EXPECT_EQ(RenderDeliverability(answer, kPlain),
+            "It cannot pass.\n"
+            "├─ SPF cannot pass: Not included.\n"
+            "│  └─ ex.test  \"v=spf1 include:a.test\\x1b[2J -all\"  1 of 10 lookups\n"
+            "│     └─ include:a.test  no SPF record\n"
+            "├─ DKIM unknown: Not known.\n"
+            "│  └─ s1._domainkey.ex.test -> a.test  no usable key\n"
+            "├─ DMARC cannot pass\n"
+            "│  └─ _dmarc.ex.test  \"v=DMARC1; p=reject\"\n"
+            "└─ Findings\n"
+            "   └─ error spf.not_reached: No.\n"
+            "      └─ Do.\n"
+            "\n"
+            "To publish:\n"
+            "  replace TXT\n"
+            "    name   ex.test\n"
+            "    value  v=spf1 -all\n"
+            "    So.\n"
+            "\n"
+            "7 DNS questions\n");
+}
+
 const char kServer[] = R"(
   name: "sendstep" version: "0.1.0" api_versions: "sendstep.v1" relays: "ops" default_relay: "ops"
   providers { id: "gmail" title: "Gmail" host: "smtp.gmail.com" default_port: 587

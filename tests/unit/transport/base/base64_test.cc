@@ -35,5 +35,20 @@ TEST(Base64Lines, HaveAnnouncedSizeAnd76DigitsButTheLast) {
   }
 }
 
+TEST(DecodeBase64, GivesTheVectorsOfRfc4648) {
+  EXPECT_EQ(DecodeBase64(""), "");
+  EXPECT_EQ(DecodeBase64("Zg=="), "f");
+  EXPECT_EQ(DecodeBase64("Zm8="), "fo");
+  EXPECT_EQ(DecodeBase64("Zm9v"), "foo");
+  EXPECT_EQ(DecodeBase64("Zm9vYmFy"), "foobar");
+}
+
+TEST(DecodeBase64, RefusesWhatIsNotBase64) {
+  for (const char* text : {"Zg", "Zg=", "Z===", "====", "Zm9v!",
+                           " Zg=", "Zg== ", "Zg==Zg==", "Zm\n=", "-_-_", "*", "Zg=a"}) {
+    EXPECT_EQ(DecodeBase64(text), std::nullopt) << text;
+  }
+}
+
 }  // namespace
 }  // namespace sendstep::base

@@ -1,5 +1,6 @@
-// A DNS server on a free port of 127.0.0.1, UDP and TCP, that answers A and AAAA as told (RFC 1035
-// 4). Threads: lives on one executor; give names before the first query.
+// A DNS server on a free port of 127.0.0.1, UDP and TCP, that answers A and AAAA as told, or with
+// whatever bytes a test makes (RFC 1035 4). Threads: lives on one executor; give names before the
+// first query.
 #ifndef SENDSTEP_TESTS_UNIT_TRANSPORT_DNS_FAKE_DNS_SERVER_H_
 #define SENDSTEP_TESTS_UNIT_TRANSPORT_DNS_FAKE_DNS_SERVER_H_
 
@@ -15,6 +16,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +30,8 @@ struct DnsAnswer {
   bool truncated = false;       // over UDP: comes without its records, to be asked for over TCP
   bool silent = false;          // no answer at all
   bool silent_on_aaaa = false;  // answers A only
+  // In place of all above: the messages to send, whatever they are.
+  std::function<std::vector<std::string>(const std::string& query, bool over_tcp)> messages;
 };
 
 class FakeDnsServer {
@@ -89,9 +93,10 @@ class FakeDnsServer {
           co_await state->socket.async_receive_from(boost::asio::buffer(query), from, token);
       if (ec) co_return;
       ++state->queries;
-      const std::string reply =
-          Reply(*state, std::string(query.begin(), query.begin() + size), false);
-      if (!reply.empty()) state->socket.send_to(boost::asio::buffer(reply), from, 0, ec);
+      const std::string asked(query.begin(), query.begin() + size);
+      for (const std::string& reply : Replies(*state, asked, false)) {
+        state->socket.send_to(boost::asio::buffer(reply), from, 0, ec);
+      }
     }
   }
 
@@ -118,34 +123,50 @@ class FakeDnsServer {
       co_await boost::asio::async_read(client, boost::asio::buffer(query), token);
       if (ec) co_return;
       ++state->tcp_queries;
-      std::string reply = Reply(*state, query, true);
-      const char size[] = {static_cast<char>(reply.size() / 256),
-                           static_cast<char>(reply.size() % 256)};
-      reply.insert(0, size, 2);
-      co_await boost::asio::async_write(client, boost::asio::buffer(reply), token);
+      for (std::string reply : Replies(*state, query, true)) {
+        const char size[] = {static_cast<char>(reply.size() / 256),
+                             static_cast<char>(reply.size() % 256)};
+        reply.insert(0, size, 2);
+        co_await boost::asio::async_write(client, boost::asio::buffer(reply), token);
+      }
       if (ec) co_return;
     }
   }
 
-  static std::string Reply(const State& state, const std::string& query, bool over_tcp) {
-    constexpr size_t kHeader = 12;
-    std::string name;
-    size_t at = kHeader;
-    while (at < query.size() && query[at] != 0) {
-      const size_t length = static_cast<unsigned char>(query[at]);
-      name += (name.empty() ? "" : ".") + query.substr(at + 1, length);
-      at += 1 + length;
-    }
-    const bool aaaa = query.at(at + 2) == 28;
-    const size_t question_end = at + 5;
+  static constexpr size_t kHeader = 12;
 
-    auto found = state.answers.find(name);
-    DnsAnswer answer;
-    if (found == state.answers.end()) {
-      answer.rcode = 3;
-    } else {
-      answer = found->second;
+  // Of the question; `end` is behind its root label.
+  static std::string Name(const std::string& query, size_t& end) {
+    std::string name;
+    end = kHeader;
+    while (end < query.size() && query[end] != 0) {
+      const size_t length = static_cast<unsigned char>(query[end]);
+      name += (name.empty() ? "" : ".") + query.substr(end + 1, length);
+      end += 1 + length;
     }
+    ++end;
+    return name;
+  }
+
+  static std::vector<std::string> Replies(const State& state, const std::string& query,
+                                          bool over_tcp) {
+    size_t name_end;
+    auto found = state.answers.find(Name(query, name_end));
+    if (found != state.answers.end() && found->second.messages) {
+      return found->second.messages(query, over_tcp);
+    }
+    DnsAnswer nowhere;
+    nowhere.rcode = 3;
+    const std::string reply =
+        Reply(found == state.answers.end() ? nowhere : found->second, query, name_end, over_tcp);
+    if (reply.empty()) return {};
+    return {reply};
+  }
+
+  static std::string Reply(DnsAnswer answer, const std::string& query, size_t name_end,
+                           bool over_tcp) {
+    const bool aaaa = query.at(name_end + 1) == 28;
+    const size_t question_end = name_end + 4;
     if (answer.silent || (aaaa && answer.silent_on_aaaa)) return {};
 
     const bool truncated = answer.truncated && !over_tcp;

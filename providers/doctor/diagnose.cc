@@ -1,0 +1,21 @@
+#include "providers/doctor/diagnose.h"
+
+#include <utility>
+
+#include "providers/doctor/findings.h"
+#include "providers/doctor/fixes.h"
+#include "providers/doctor/gather.h"
+#include "providers/doctor/judge.h"
+
+namespace sendstep::doctor {
+
+boost::asio::awaitable<Diagnosis> Diagnose(dns::Inquiry& inquiry, Question question) {
+  Diagnosis diagnosis;
+  diagnosis.facts = co_await Gather(inquiry, std::move(question));
+  diagnosis.verdict = Judge(diagnosis.facts);
+  diagnosis.findings = FindingsOf(diagnosis.facts, diagnosis.verdict);
+  diagnosis.fixes = FixesFor(diagnosis.facts, diagnosis.verdict);
+  co_return diagnosis;
+}
+
+}  // namespace sendstep::doctor

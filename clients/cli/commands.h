@@ -22,6 +22,7 @@ void AddGet(CLI::App& app, Session& session);
 void AddResolve(CLI::App& app, Session& session);
 void AddList(CLI::App& app, Session& session);
 void AddDoctor(CLI::App& app, Session& session);
+void AddDoctorExplain(CLI::App& group, Session& session);
 
 }  // namespace sendstep::cli
 

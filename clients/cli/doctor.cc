@@ -93,9 +93,10 @@ void AddDoctor(CLI::App& app, Session& session) {
   AddDnsServer(*group, *options);
   group->require_subcommand(0, 1);
   AddSpf(*group, options, session);
+  AddDoctorExplain(*group, session);
   group->callback([options, group, domain, &session] {
     if (!group->get_subcommands().empty()) return;
-    if (domain->empty()) throw CLI::RequiredError("DOMAIN, or one of: spf");
+    if (domain->empty()) throw CLI::RequiredError("DOMAIN, or one of: spf, explain");
     Diagnose(*options, session);
   });
 }

@@ -98,6 +98,7 @@ providers::SmtpConfig MapSettings(const v1::SmtpConfig& in) {
   out.auth_mechanism = MapMechanism(in.auth_mechanism());
   out.insecure_skip_verify = in.insecure_skip_verify();
   out.allow_plaintext_auth = in.allow_plaintext_auth();
+  out.discover_domain = in.discover_domain();
   out.default_from_email = in.default_from().email();
   out.default_from_name = in.default_from().name();
   return out;
@@ -390,6 +391,15 @@ Checked<AccountSource> FindAccount(const v1::Config& config, const AccountCatalo
   return result;
 }
 
+std::optional<providers::DiscoveryNeed> NeedsDiscovery(const v1::Config& config,
+                                                       const AccountCatalog& catalog) {
+  if (config.has_smtp()) return providers::NeedsDiscovery(MapSettings(config.smtp()));
+  const std::string& name = config.has_relay() ? config.relay() : catalog.relays->default_relay();
+  const relays::v1::Relay* relay = catalog.relays->Find(name);
+  if (relay == nullptr) return std::nullopt;
+  return providers::NeedsDiscovery(MapSettings(relay->smtp()));
+}
+
 Checked<mime::Mailbox> ChooseSender(const v1::Email& email, const AccountSource& source) {
   Checked<mime::Mailbox> result;
   const SenderText text = SenderTextOf(email, source);
@@ -434,9 +444,11 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
   context.from_domain = from_domain;
   context.operator_ehlo_name = catalog.ehlo_name;
   context.limits = catalog.limits;
+  context.discovered = catalog.discovery.server;
   if (catalog.sandbox != nullptr) context.sandbox = catalog.sandbox->endpoint();
   Checked<Account> result;
   Account& account = result.value;
+  account.not_discovered = catalog.discovery.error;
   account.resolved = providers::Resolve(source.config, *catalog.registry, context);
   smtp::SmtpSettings& settings = account.resolved.settings;
   settings.tenant = kTenant;
@@ -485,9 +497,13 @@ v1::SmtpConfig EffectiveConfig(const AccountSource& source, const Account& accou
   const providers::Resolved& resolved = account.resolved;
   if (resolved.profile != nullptr) out.set_provider(resolved.profile->id());
   out.set_region(resolved.region);
-  out.set_host(resolved.settings.host);
-  out.set_port(resolved.settings.port);
-  out.set_tls(TlsModeOf(resolved.settings.tls.policy));
+  out.set_discover_domain(resolved.discover_domain);
+  // Without a port nobody has asked DNS yet.
+  if (resolved.settings.port != 0) {
+    out.set_host(resolved.settings.host);
+    out.set_port(resolved.settings.port);
+    out.set_tls(TlsModeOf(resolved.settings.tls.policy));
+  }
   if (resolved.settings.credentials) {
     const smtp::Credentials& credentials = *resolved.settings.credentials;
     if (!credentials.username_is_secret && source.relay.empty())

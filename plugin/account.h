@@ -11,9 +11,16 @@
 #include "plugin/relays.h"
 #include "protos/sendstep/v1/email_action.pb.h"
 #include "providers/registry.h"
+#include "providers/resolve.h"
 #include "providers/sandbox/sandbox.h"
 
 namespace sendstep::plugin {
+
+// Where discover_domain leads: at most one of the two.
+struct Discovery {
+  std::optional<providers::DiscoveredServer> server;
+  std::optional<base::Error> error;
+};
 
 // What the server offers to choose from. Everything outlives the call.
 struct AccountCatalog {
@@ -23,6 +30,7 @@ struct AccountCatalog {
   std::string ehlo_name;                        // the operator's; empty: none
   smtp::SendingLimits limits;                   // where neither relay nor profile says any
   const RelayTokens* tokens = nullptr;          // null: no relay fetches any
+  Discovery discovery = {};                     // what the request's discover_domain led to
 };
 
 // Settings found, sender not yet known.
@@ -42,6 +50,10 @@ std::optional<base::Secret> ReadSecret(const v1::Secret& secret, const std::stri
 // Errors: unknown relay, no default, a reference to a secret in what the caller sent, a relay's
 // secret that cannot be read. Secrets of relays are read here, each time.
 Checked<AccountSource> FindAccount(const v1::Config& config, const AccountCatalog& catalog);
+
+// What has to be asked of DNS before the account is resolved; nothing where that needs nothing.
+std::optional<providers::DiscoveryNeed> NeedsDiscovery(const v1::Config& config,
+                                                       const AccountCatalog& catalog);
 
 // From: the email's, else the account's default_from, else its username where that is an address,
 // else an error. On a relay any other sender than its default needs its domain among the allowed

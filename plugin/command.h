@@ -2,12 +2,14 @@
 #ifndef SENDSTEP_PLUGIN_COMMAND_H_
 #define SENDSTEP_PLUGIN_COMMAND_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "providers/finding.h"
 #include "providers/resolve.h"
+#include "transport/base/error.h"
 #include "transport/mime/dkim_key.h"
 #include "transport/mime/message.h"
 #include "transport/smtp/envelope.h"
@@ -35,6 +37,8 @@ struct Account {
   bool no_dkim_key_fits = false;
   // Of keys that its provider signs with; for a diagnosis.
   std::vector<std::string> dkim_selectors;
+  // Why DNS led to no server: the settings have no host.
+  std::optional<base::Error> not_discovered;
   // Where the relay's tokens come from; null: the settings have all that a login takes.
   TokenSource* tokens = nullptr;
 };

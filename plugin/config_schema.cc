@@ -35,6 +35,7 @@ constexpr std::pair<std::string_view, std::string_view> kTitles[] = {
     {"Config.smtp", "SMTP settings"},
     {"SmtpConfig", "SMTP settings"},
     {"SmtpConfig.host", "Server URL"},
+    {"SmtpConfig.discover_domain", "Mail domain to find the server by"},
     {"SmtpConfig.tls", "TLS/SSL"},
     {"SmtpConfig.oauth2_token", "OAuth 2.0 access token"},
     {"SmtpConfig.ca_pem", "CA certificates (PEM)"},
@@ -74,6 +75,7 @@ constexpr std::pair<std::string_view, std::string_view> kTitles[] = {
 constexpr std::string_view kAdvanced = "Advanced";
 constexpr std::pair<std::string_view, std::string_view> kGroups[] = {
     {"ExecuteRequest.config", "Advanced configuration"},
+    {"SmtpConfig.discover_domain", kAdvanced},
     {"SmtpConfig.oauth2_token", kAdvanced},
     {"SmtpConfig.auth_mechanism", kAdvanced},
     {"SmtpConfig.ca_pem", kAdvanced},
@@ -102,7 +104,8 @@ constexpr std::string_view kOperatorOnly[] = {"Secret.env", "Secret.file"};
 struct Exclusion {
   std::string_view message, one, other;
 };
-constexpr Exclusion kExclusions[] = {{"SmtpConfig", "password", "oauth2Token"}};
+constexpr Exclusion kExclusions[] = {{"SmtpConfig", "password", "oauth2Token"},
+                                     {"SmtpConfig", "host", "discoverDomain"}};
 
 constexpr std::pair<std::string_view, std::string_view> kRequired[] = {
     {"Address", "email"}, {"Header", "name"}, {"Secret", "value"}};

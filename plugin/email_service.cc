@@ -25,8 +25,9 @@
 #include "plugin/send_email.h"
 #include "plugin/status_details.h"
 #include "plugin/timeline.h"
-#include "plugin/token_source.h"
 #include "plugin/units.h"
+#include "plugin/with_server.h"
+#include "transport/dns/submission.h"
 
 namespace sendstep::plugin {
 namespace {
@@ -36,8 +37,28 @@ using providers::Finding;
 
 constexpr std::string_view kTest = "test";  // as kExecute
 
-AccountCatalog CatalogOf(const Dependencies& deps) {
-  return {deps.registry, deps.relays, deps.sandbox, deps.ehlo_name, deps.limits, deps.tokens};
+AccountCatalog CatalogOf(const Dependencies& deps, Discovery discovery = {}) {
+  return {deps.registry, deps.relays, deps.sandbox,        deps.ehlo_name,
+          deps.limits,   deps.tokens, std::move(discovery)};
+}
+
+// Asks DNS where the settings want that; else neither server nor error.
+asio::awaitable<Discovery> Discover(const Dependencies& deps, const v1::Config& config,
+                                    base::Deadline deadline) {
+  Discovery discovery;
+  const auto need = NeedsDiscovery(config, CatalogOf(deps));
+  if (!need) co_return discovery;
+  const dns::SubmissionQuestion question{need->domain, need->implicit_tls, need->starttls};
+  const base::Deadline limit = deadline.Within(smtp::StageTimeouts().dns);
+  const auto found = co_await dns::FindSubmission(*deps.lookup, question, limit);
+  if (!found) {
+    discovery.error = found.error();
+    co_return discovery;
+  }
+  const dns::SubmissionServer& first = found->front();
+  discovery.server = {first.host, first.port,
+                      first.implicit_tls ? smtp::TlsPolicy::kImplicit : smtp::TlsPolicy::kStartTls};
+  co_return discovery;
 }
 
 // When the work must have ended so that the answer still reaches the caller.
@@ -253,8 +274,9 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  Checked<SendCommand> command =
-      MapExecute(std::move(request), CatalogOf(deps), deps.request_id_required);
+  Discovery discovery = co_await Discover(deps, request.config(), deadline);
+  Checked<SendCommand> command = MapExecute(
+      std::move(request), CatalogOf(deps, std::move(discovery)), deps.request_id_required);
   if (!command.ok()) {
     record.Refused(command.findings);
     co_return FindingsStatus(command.findings);
@@ -310,7 +332,9 @@ asio::awaitable<grpc::Status> RunTestSend(const Dependencies& deps, base::Deadli
     co_return TooLate();
   }
   const bool diagnose = !request.skip_deliverability();
-  const Checked<SendCommand> command = MapTestSend(std::move(request), CatalogOf(deps));
+  Discovery discovery = co_await Discover(deps, request.config(), deadline);
+  const Checked<SendCommand> command =
+      MapTestSend(std::move(request), CatalogOf(deps, std::move(discovery)));
   if (!command.ok()) {
     record.Refused(command.findings);
     co_return FindingsStatus(command.findings);
@@ -367,7 +391,10 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
     record.Refused("DEADLINE_TOO_SHORT");
     co_return TooLate();
   }
-  const Checked<ValidateCommand> command = MapValidate(std::move(request), CatalogOf(deps));
+  Discovery discovery;
+  if (ReachesServer(request)) discovery = co_await Discover(deps, request.config(), deadline);
+  const Checked<ValidateCommand> command =
+      MapValidate(std::move(request), CatalogOf(deps, std::move(discovery)));
   const ValidateCommand& value = command.value;
   for (const Finding& finding : command.findings)
     *response.add_diagnostics() = ToDiagnostic(finding);
@@ -393,8 +420,7 @@ asio::awaitable<grpc::Status> RunValidate(const Dependencies& deps, base::Deadli
   auto check = [&](const smtp::SmtpSettings& settings) {
     return deps.mailer->Check(settings, value.envelope, deadline, timeline);
   };
-  const auto checked =
-      co_await WithToken(value.account.tokens, resolved.settings, deadline, timeline, check);
+  const auto checked = co_await WithServer(value.account, deadline, timeline, check);
   AddChecks(timeline, value.envelope ? base::Stage::kRcptTo : base::Stage::kAuth,
             resolved.settings.tls.policy != smtp::TlsPolicy::kNone, *response.mutable_checks());
   if (checked) {

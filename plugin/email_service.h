@@ -34,7 +34,7 @@ struct Dependencies {
   const Relays* relays = nullptr;
   const RelayTokens* tokens = nullptr;  // null: no relay fetches any
   net::Mailer* mailer = nullptr;
-  dns::Lookup* lookup = nullptr;                // null: nothing is diagnosed
+  dns::Lookup* lookup = nullptr;                // for discovery and diagnoses; null: neither
   const providers::Sandbox* sandbox = nullptr;  // null: none
   Metrics* metrics = nullptr;
   ledger::Store* ledger = nullptr;  // null: none, and `executions` too

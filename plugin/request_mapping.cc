@@ -147,13 +147,18 @@ Checked<SendCommand> MapTestSend(v1::TestSendRequest request, const AccountCatal
   return result;
 }
 
+bool ReachesServer(const v1::ValidateConfigRequest& request) {
+  return request.depth() == v1::VALIDATE_DEPTH_SENDER ||
+         request.depth() == v1::VALIDATE_DEPTH_CONNECT;
+}
+
 Checked<ValidateCommand> MapValidate(v1::ValidateConfigRequest request,
                                      const AccountCatalog& catalog) {
   Checked<ValidateCommand> result;
   std::vector<Finding>& findings = result.findings;
   ValidateCommand& command = result.value;
   const bool probe = request.depth() == v1::VALIDATE_DEPTH_SENDER;
-  command.connect = probe || request.depth() == v1::VALIDATE_DEPTH_CONNECT;
+  command.connect = ReachesServer(request);
   CheckContext(request.context(), findings);
   CheckSize(request.ByteSizeLong(), findings);
   if (!v1::ValidateDepth_IsValid(request.depth())) {

@@ -21,6 +21,9 @@ Checked<SendCommand> MapExecute(v1::ExecuteRequest request, const AccountCatalog
 // The email's recipients give way to `to`; without a body the test message's is sent.
 Checked<SendCommand> MapTestSend(v1::TestSendRequest request, const AccountCatalog& catalog);
 
+// Its depth is one that asks more than the settings themselves.
+bool ReachesServer(const v1::ValidateConfigRequest& request);
+
 // What ValidateConfig works on.
 struct ValidateCommand {
   Account account;

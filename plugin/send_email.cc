@@ -7,7 +7,7 @@
 #include "plugin/limits.h"
 #include "plugin/logging.h"
 #include "plugin/message_id.h"
-#include "plugin/token_source.h"
+#include "plugin/with_server.h"
 #include "transport/mime/compose.h"
 #include "transport/mime/dkim.h"
 
@@ -60,8 +60,7 @@ boost::asio::awaitable<base::Result<SentEmail>> SendEmail(
   auto send = [&](const smtp::SmtpSettings& settings) {
     return mailer.Send(settings, envelope, message, options, deadline, timeline);
   };
-  auto report = co_await WithToken(command.account.tokens, command.account.resolved.settings,
-                                   deadline, timeline, send);
+  auto report = co_await WithServer(command.account, deadline, timeline, send);
   if (!report) co_return report.error();
   SentEmail sent{std::move(*report), std::chrono::system_clock::now()};
   co_return sent;

@@ -191,12 +191,6 @@ void Configure(grpc::ServerBuilder& builder, const ServerConfig& config) {
   builder.SetResourceQuota(quota);
 }
 
-dns::CaresOptions DnsOptions(const ServerConfig& config) {
-  dns::CaresOptions options;
-  options.servers = config.dns_servers;
-  return options;
-}
-
 void EnableGrpcServices() {
   grpc::EnableDefaultHealthCheckService(true);
   // For reflection: without a reference the linker would drop the descriptor.
@@ -205,6 +199,12 @@ void EnableGrpcServices() {
 }
 
 }  // namespace
+
+dns::CaresOptions DnsOptions(const ServerConfig& config) {
+  dns::CaresOptions options;
+  options.servers = config.dns_servers;
+  return options;
+}
 
 // Members are destroyed from the last to the first: each may use those above it.
 class Server::Impl {
@@ -378,8 +378,8 @@ class Server::Impl {
   Relays relays_;
   Workers workers_;
   dns::CaresResolver resolver_{workers_.executor(), DnsOptions(config_)};
-  dns::CaresLookup fresh_lookup_{workers_.executor(), DnsOptions(config_)};
-  dns::CachedLookup lookup_{fresh_lookup_};
+  dns::CaresLookup dns_{workers_.executor(), DnsOptions(config_)};
+  dns::CachedLookup lookup_{dns_};
   std::optional<RelayTokens> tokens_;
   net::Mailer mailer_{workers_.executor(), resolver_};
   std::unique_ptr<providers::Sandbox> sandbox_;

@@ -282,9 +282,8 @@ class Parser {
   }
 
   std::string TakeDnsServers(const std::string& text) {
-    const dns::DnsServers servers = dns::ParseServers(text);
-    if (servers.problem.empty()) config_.dns_servers = text;
-    return servers.problem;
+    config_.dns_servers = text;
+    return dns::ParseServers(text).problem;
   }
 
   template <class Duration>

@@ -30,6 +30,7 @@ struct SmtpConfig {
   std::optional<smtp::SaslMechanism> auth_mechanism;
   std::string pinned_key_sha256;  // as given: base64
   bool tls13_only = false;
+  std::string discover_domain;
   bool insecure_skip_verify = false;
   bool allow_plaintext_auth = false;
   std::vector<std::string> dkim_selectors;  // for a diagnosis; nothing here reads them

@@ -44,7 +44,29 @@ std::string MailboxAdvice(const Resolved& resolved) {
                       "'s, which fetches mail: set the port to ", OtherPorts(resolved), ".");
 }
 
-Explained HostNotFound(const Resolved& resolved) {
+// What DNS was asked about.
+const std::string& Sought(const Resolved& resolved) {
+  return resolved.settings.host.empty() ? resolved.discover_domain : resolved.settings.host;
+}
+
+Explained NotDiscovered(const Error& error, const Resolved& resolved) {
+  const std::string& domain = resolved.discover_domain;
+  if (!resolved.settings.host.empty()) {
+    return Permanent("HOST_NOT_FOUND", Fault::kConfig,
+                     absl::StrCat("The host ", resolved.settings.host,
+                                  ", which the SRV records of ", domain, " name, does not exist."),
+                     "Write the server that your provider documents into host instead of "
+                     "discover_domain, and tell whoever runs the domain.");
+  }
+  return Permanent("HOST_NOT_FOUND", Fault::kConfig,
+                   absl::StrCat("DNS names no server that takes mail from users of ", domain,
+                                Detail(error), "."),
+                   "Write the server that your provider documents into host instead of "
+                   "discover_domain.");
+}
+
+Explained HostNotFound(const Error& error, const Resolved& resolved) {
+  if (!resolved.discover_domain.empty()) return NotDiscovered(error, resolved);
   std::string advice = "Check the server's name for a slip.";
   if (const std::string similar = resolved.SimilarHost(); !similar.empty()) {
     advice = absl::StrCat("Did you mean ", similar, "?");
@@ -86,7 +108,7 @@ Explained TimedOut(const Error& error, const Resolved& resolved) {
   if (error.stage == Stage::kTcp) return ConnectTimeout(resolved);
   if (error.stage == Stage::kDns) {
     return Passing("TIMEOUT", Fault::kNetwork, kNetworkDelay,
-                   absl::StrCat("Looking up ", resolved.settings.host, " took too long."),
+                   absl::StrCat("Looking up ", Sought(resolved), " took too long."),
                    "Try again; if it goes on, check the name server of the machine that sends.");
   }
   if (error.stage == Stage::kTls && resolved.settings.tls.policy == TlsPolicy::kImplicit) {
@@ -211,6 +233,16 @@ Explained Certificate(const Error& error, const Resolved& resolved) {
                      "Tell the server's operator, and check the clock of the machine that sends; "
                      "do not switch verification off.");
   }
+  if (const std::string& domain = resolved.settings.tls.server_name; !domain.empty()) {
+    const std::string& host = resolved.settings.host;
+    return Permanent(
+        "CERTIFICATE_INVALID", Fault::kConfig,
+        absl::StrCat("DNS names ", Endpoint(resolved), " as the server of ", domain,
+                     ", and its certificate does not say so", Detail(error), "."),
+        absl::StrCat("DNS alone is not trusted with a password. If you know that ", host,
+                     " is the right server, write ", host, " into host and ",
+                     resolved.settings.port, " into port instead of discover_domain."));
+  }
   std::string advice =
       "If the server has a private CA, give its certificate in ca_pem; otherwise check the host's "
       "name: the "
@@ -308,12 +340,11 @@ Explained ExplainCause(const Error& error, const Resolved& resolved) {
                        absl::StrCat("A value cannot be sent as it is", Detail(error), "."),
                        "Correct the value and send again.");
     case Cause::kHostNotFound:
-      return HostNotFound(resolved);
+      return HostNotFound(error, resolved);
     case Cause::kDnsFailed:
-      return Passing(
-          "DNS_FAILED", Fault::kNetwork, kNetworkDelay,
-          absl::StrCat("Looking up ", resolved.settings.host, " failed", Detail(error), "."),
-          "Try again; if it goes on, check the name server of the machine that sends.");
+      return Passing("DNS_FAILED", Fault::kNetwork, kNetworkDelay,
+                     absl::StrCat("Looking up ", Sought(resolved), " failed", Detail(error), "."),
+                     "Try again; if it goes on, check the name server of the machine that sends.");
     case Cause::kConnectionRefused:
       return ConnectionRefused(resolved);
     case Cause::kProxy: {

@@ -63,6 +63,21 @@ std::string SimilarHost(const Registry& registry, const std::string& host) {
   return similar;
 }
 
+// Nothing: this is no domain.
+std::optional<std::string> DiscoverDomain(const SmtpConfig& config) {
+  const std::string domain = Trimmed(config.discover_domain);
+  if (domain.size() > kMaxDomainInput || !absl::StrContains(domain, '.')) return std::nullopt;
+  auto ascii = base::ToAsciiDomain(domain);
+  // The last label of an IP address is a number (RFC 3696 2).
+  if (!ascii || absl::ascii_isdigit(ascii->back())) return std::nullopt;
+  return *std::move(ascii);
+}
+
+// The domain itself or a name below it.
+bool IsWithin(const std::string& host, const std::string& domain) {
+  return host == domain || absl::EndsWith(host, "." + domain);
+}
+
 class Resolver {
  public:
   Resolver(const SmtpConfig& config, const Registry& registry, const ResolveContext& context)
@@ -70,12 +85,17 @@ class Resolver {
 
   Resolved Run() {
     if (!Trimmed(config_.host).empty()) ReadHost();
+    discovers_ = !Trimmed(config_.discover_domain).empty();
+    if (discovers_) ReadDiscovery();
     ChooseProfile();
+    if (discovers_) CheckDiscovery();
     if (profile_->id() == "sandbox") {
       ResolveSandbox();
     } else {
       ResolveHost();
-      ResolvePortAndTls(config_, input_, *profile_, resolved_.settings, findings_);
+      if (!discovers_) {
+        ResolvePortAndTls(config_, input_, *profile_, resolved_.settings, findings_);
+      }
       ResolveTrust(config_, resolved_.settings, findings_);
     }
     ResolveCredentials(config_, *profile_, resolved_.settings, findings_);
@@ -93,6 +113,56 @@ class Resolver {
     host_given_ = true;
     if (!input_.ok()) findings_.Error("host", input_.reason, input_.message, input_.hint);
   }
+
+  void ReadDiscovery() {
+    const std::string domain = Trimmed(config_.discover_domain);
+    const auto ascii = DiscoverDomain(config_);
+    if (!ascii) {
+      findings_.Error("discover_domain", "FIELD_INVALID", "This is no domain.",
+                      absl::StrContains(domain, '@')
+                          ? "Give only what stands after the @."
+                          : "Give the mail domain alone, such as example.com.");
+      return;
+    }
+    resolved_.discover_domain = *ascii;
+    smtp::SmtpSettings& settings = resolved_.settings;
+    settings.port = 0;
+    if (!context_.discovered || host_given_) return;
+    input_.host = context_.discovered->host;
+    settings.port = context_.discovered->port;
+    settings.tls.policy = context_.discovered->policy;
+    if (!IsWithin(input_.host, *ascii)) settings.tls.server_name = *ascii;
+  }
+
+  // DNS says where, and is not trusted.
+  void CheckDiscovery() {
+    const auto contradict = [&](const char* field, std::string message, const char* hint) {
+      findings_.Error(field, "SETTINGS_CONTRADICT", std::move(message), hint);
+    };
+    if (host_given_) {
+      constexpr char kBoth[] = "Both host and discover_domain are set.";
+      contradict("host", kBoth, "Remove one of the two.");
+      contradict("discover_domain", kBoth, "Remove one of the two.");
+    }
+    if (config_.port) {
+      contradict("port", "discover_domain has DNS say the port.", "Remove one of the two.");
+    }
+    if (profile_->id() == "sandbox" || (NamesProvider() && IsReal(*profile_))) {
+      contradict("provider", absl::StrCat(profile_->title(), " has a host of its own."),
+                 "Remove provider or discover_domain.");
+    }
+    if (config_.tls == TlsChoice::kOff) {
+      contradict("tls", "TLS is off, and without it nobody knows which server DNS has led to.",
+                 "Set tls to on, or name the server in host.");
+    }
+    if (config_.insecure_skip_verify) {
+      contradict("insecure_skip_verify",
+                 "The password would go to any server that DNS may lead to.",
+                 "Remove insecure_skip_verify, or name the server in host.");
+    }
+  }
+
+  bool NamesProvider() const { return !Trimmed(config_.provider).empty(); }
 
   // The profile that the settings name; null where they name none or an unknown one.
   const Profile* NamedProfile() {
@@ -202,7 +272,7 @@ class Resolver {
   void ResolveHost() {
     resolved_.settings.host = input_.host;
     ResolveRegion();
-    if (host_given_ || !resolved_.settings.host.empty()) return;
+    if (host_given_ || discovers_ || !resolved_.settings.host.empty()) return;
     resolved_.settings.host = profile_->host();
     if (resolved_.settings.host.empty() && !profile_->has_regions()) ReportNoHost();
   }
@@ -222,7 +292,7 @@ class Resolver {
                        : host_given_     ? ""
                                          : profile_->regions().default_region();
     if (!region.empty()) CheckRegion(region, of_host);
-    if (!host_given_) UseHostOfRegion();
+    if (!host_given_ && !discovers_) UseHostOfRegion();
     WarnOfUnlistedRegion();
   }
 
@@ -367,6 +437,7 @@ class Resolver {
   const ResolveContext& context_;
   HostInput input_;
   bool host_given_ = false;
+  bool discovers_ = false;
   const Profile* profile_ = nullptr;
   Findings findings_;
   Resolved resolved_;
@@ -386,6 +457,16 @@ std::string Resolved::SimilarHost() const {
 Resolved Resolve(const SmtpConfig& config, const Registry& registry,
                  const ResolveContext& context) {
   return Resolver(config, registry, context).Run();
+}
+
+std::optional<DiscoveryNeed> NeedsDiscovery(const SmtpConfig& config) {
+  const bool contradicts = !Trimmed(config.host).empty() || config.port ||
+                           config.tls == TlsChoice::kOff || config.insecure_skip_verify;
+  if (Trimmed(config.discover_domain).empty() || contradicts) return std::nullopt;
+  const auto domain = DiscoverDomain(config);
+  if (!domain) return std::nullopt;
+  return DiscoveryNeed{*domain, config.tls != TlsChoice::kStartTls,
+                       config.tls != TlsChoice::kImplicit};
 }
 
 }  // namespace sendstep::providers

@@ -20,6 +20,13 @@ struct SandboxEndpoint {
   std::string ca_pem;  // the certificate it made at start
 };
 
+// What the SRV records of a mail domain say.
+struct DiscoveredServer {
+  std::string host;
+  uint16_t port = 0;
+  smtp::TlsPolicy policy = smtp::TlsPolicy::kImplicit;
+};
+
 // What the settings depend on beside themselves.
 struct ResolveContext {
   // Domain of the email's From; empty: not known yet. Used for EHLO, as a last resort.
@@ -30,12 +37,15 @@ struct ResolveContext {
   std::optional<SandboxEndpoint> sandbox;
   // What holds where the profile says nothing.
   smtp::SendingLimits limits;
+  // What discover_domain led to. Unset: nobody has asked DNS yet.
+  std::optional<DiscoveredServer> discovered;
 };
 
 struct Resolved {
   const Profile* profile = nullptr;  // never null when ok()
   smtp::SmtpSettings settings;
   std::string region;                    // empty where the profile has none
+  std::string discover_domain;           // A-labels; empty: the settings name the host
   const Registry* unknown_to = nullptr;  // set: knows no provider of the host; outlives this
   std::vector<Finding> findings;         // errors and warnings, errors first
   bool ok() const;                       // no error among the findings
@@ -53,7 +63,20 @@ struct Resolved {
 // implicit for 465, 2465 and 8465 and STARTTLS, required, for every other. EHLO: domain, else the
 // operator's, else from_domain; where none is known the settings' ehlo_name stays empty without an
 // error. Limits: the profile's, else the context's. The tenant is the caller's to set.
+//
+// With discover_domain host, port and TLS form are the context's `discovered`; without it host and
+// port stay empty, without an error. As DNS is not trusted, the certificate must name the host only
+// where that is the domain or below it, else the domain (RFC 6186 6).
 Resolved Resolve(const SmtpConfig& config, const Registry& registry, const ResolveContext& context);
+
+// The mail domain whose SRV records have to be asked for before Resolve, and which of them.
+struct DiscoveryNeed {
+  std::string domain;  // A-labels
+  bool implicit_tls = true, starttls = true;
+};
+
+// Nothing: the settings name none, or one that Resolve has errors about.
+std::optional<DiscoveryNeed> NeedsDiscovery(const SmtpConfig& config);
 
 }  // namespace sendstep::providers
 

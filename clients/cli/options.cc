@@ -36,6 +36,8 @@ void AddSmtpFlags(CLI::App& app, StepOptions& options) {
   add("--provider", smtp.provider, "NAME", "Provider, e.g. gmail (see: sendstep providers)");
   add("--region", smtp.region, "NAME", "The provider's region, e.g. eu-west-1");
   add("--host", smtp.host, "HOST", "SMTP server, host:port or URL");
+  add("--discover", smtp.discover_domain, "DOMAIN",
+      "Mail domain whose DNS names host and port, in place of both");
   add("--port", smtp.port, "PORT", "Port; else the provider's, else 25");
   add("--tls", smtp.tls, "FORM", "on (default), off, starttls or implicit")
       ->check(CLI::IsMember({"on", "off", "starttls", "implicit"}));
@@ -123,7 +125,8 @@ void AddEmailFlags(CLI::App& app, EmailFlags& email) {
 
 bool SmtpFlags::Any() const {
   return provider || region || host || tls || username || domain || ca_file || auth_mechanism ||
-         pinned_key || min_tls || port || !dkim_selectors.empty() || insecure_skip_verify ||
+         pinned_key || min_tls || discover_domain || port || !dkim_selectors.empty() ||
+         insecure_skip_verify ||
          allow_plaintext_auth;
 }
 

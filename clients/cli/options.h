@@ -23,7 +23,7 @@ struct GlobalOptions {
 // Where mail leaves. An unset flag leaves the step file's value alone.
 struct SmtpFlags {
   std::optional<std::string> provider, region, host, tls, username, domain, ca_file, auth_mechanism,
-      pinned_key, min_tls;
+      pinned_key, min_tls, discover_domain;
   std::vector<std::string> dkim_selectors;  // replace the step file's
   std::optional<uint32_t> port;
   bool insecure_skip_verify = false;

@@ -82,6 +82,7 @@ absl::Status ApplySmtp(const SmtpFlags& flags, Environment& environment, v1::Smt
   if (flags.region) smtp.set_region(*flags.region);
   if (flags.host) smtp.set_host(*flags.host);
   if (flags.port) smtp.set_port(*flags.port);
+  if (flags.discover_domain) smtp.set_discover_domain(*flags.discover_domain);
   if (flags.tls) smtp.set_tls(TlsModeOf(*flags.tls));
   if (flags.username) smtp.set_username(*flags.username);
   if (flags.domain) smtp.set_domain(*flags.domain);

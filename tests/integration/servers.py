@@ -134,9 +134,11 @@ class Postfix:
     SERVICES = ("submission", "smtps", "open", "strict_helo", "small", "no_tls")
     SMALL = 100_000
 
-    def __init__(self, authority, users, owned=None, mechanisms="plain login", dovecot=""):
+    def __init__(self, authority, users, owned=None, mechanisms="plain login", dovecot="",
+                 names="IP:127.0.0.1,DNS:localhost"):
         """`users`: login -> password; `owned`: address -> login that may send as it, on top of each
-        login's own name. `mechanisms`, `dovecot`: as Dovecot takes them."""
+        login's own name. `mechanisms`, `dovecot`: as Dovecot takes them. `names`: the certificate's."""
+        self.names = names
         self.folder = support.temporary_folder()
         self.host_465 = host_with_free(465)
         self.ports = dict(zip(self.SERVICES, free_ports(len(self.SERVICES))))
@@ -159,7 +161,7 @@ class Postfix:
             (folder / name).mkdir()
         os.chown(folder / "data", owner.pw_uid, owner.pw_gid)
         os.chown(folder / "mail", nobody.pw_uid, nobody.pw_gid)
-        cert, key = authority.issue("postfix")
+        cert, key = authority.issue("postfix", self.names)
         logins = ", ".join(f"{{ {address} = {login} }}" for address, login in owned.items())
         (folder / "etc" / "main.cf").write_text(f"""\
 compatibility_level = 3.7
@@ -413,6 +415,57 @@ bind-interfaces
         """Runs a program where this is its name server."""
         return support.run(["nsenter", "--target", str(self.process.pid), "--mount", "--net",
                             *argv], stdin=stdin)
+
+    def stop(self):
+        self.process.stop()
+
+
+NSD = Path("/usr/sbin/nsd")
+
+
+def why_not_nsd():
+    """Why NSD cannot run here; empty: it can."""
+    return "" if NSD.exists() else "NSD is not installed (.ci/install --test)"
+
+
+class Nsd:
+    """An authoritative DNS server, NSD, at `address` (for --dns-server), UDP and TCP.
+
+    zones   zone -> its records below the SOA and NS that each gets, as a master file has them
+    """
+
+    def __init__(self, zones):
+        folder = support.temporary_folder()
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
+        blocks = "".join(f'zone:\n  name: "{zone}"\n  zonefile: "{zone}"\n' for zone in zones)
+        for zone, records in zones.items():
+            (folder / zone).write_text(f"""\
+$ORIGIN {zone}.
+$TTL 60
+@ SOA ns hostmaster 1 3600 600 86400 77
+@ NS ns
+ns A 127.0.0.1
+{records}
+""")
+        (folder / "nsd.conf").write_text(f"""\
+server:
+  ip-address: 127.0.0.1@{port}
+  username: ""
+  chroot: ""
+  database: ""
+  pidfile: ""
+  server-count: 1
+  rrl-ratelimit: 0
+  zonesdir: "{folder}"
+  zonelistfile: "{folder}/zone.list"
+  xfrdfile: "{folder}/xfrd.state"
+  xfrdir: "{folder}"
+remote-control:
+  control-enable: no
+{blocks}""")
+        self.process = support.Process([NSD, "-d", "-c", folder / "nsd.conf"])
+        self.process.wait_line("nsd started")
 
     def stop(self):
         self.process.stop()

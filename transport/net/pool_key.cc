@@ -44,6 +44,7 @@ std::string PoolKey(const smtp::SmtpSettings& settings) {
   add(settings.tls.ca_pem);
   add(settings.tls.pinned_key_sha256);
   add(settings.tls.tls13_only ? "+" : "-");
+  add(settings.tls.server_name);
   add(settings.ehlo_name);
   add(settings.allow_plaintext_auth ? "+" : "-");
   add(settings.swallows_refused_chunk ? "+" : "-");

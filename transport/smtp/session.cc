@@ -165,7 +165,8 @@ asio::awaitable<Result<void>> Session::StartTls(base::Deadline deadline) {
 
 asio::awaitable<Result<void>> Session::Handshake(base::Deadline deadline) {
   dialog_.Expire(deadline.Within(settings_.timeouts.tls));
-  auto info = co_await dialog_.StartTls(settings_.tls, settings_.host);
+  const std::string& named = settings_.tls.server_name;
+  auto info = co_await dialog_.StartTls(settings_.tls, named.empty() ? settings_.host : named);
   if (!info) co_return info.error();
   tls_ = std::move(*info);
   co_return Result<void>();

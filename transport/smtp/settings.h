@@ -31,6 +31,9 @@ struct TlsSettings {
   // instead of all these. Empty: none is pinned.
   std::string pinned_key_sha256;
   bool tls13_only = false;  // else TLS 1.2, too
+  // Whom the certificate has to name where that is not the host, and who is asked for in the
+  // handshake (RFC 6066 3). Empty: the host.
+  std::string server_name;
 };
 
 enum class SaslMechanism {

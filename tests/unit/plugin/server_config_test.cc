@@ -85,6 +85,8 @@ TEST(ServerConfigTest, FlagsSetEverything) {
                                     folder,
                                     "--ehlo-name",
                                     "Mail.Example.com",
+                                    "--dns-server",
+                                    "192.0.2.53,[2001:db8::53]:5353",
                                     "--threads",
                                     "3",
                                     "--drain-timeout",
@@ -106,6 +108,7 @@ TEST(ServerConfigTest, FlagsSetEverything) {
   EXPECT_EQ(config.state_dir, "/srv/state");
   EXPECT_EQ(config.profiles_dir, folder);
   EXPECT_EQ(config.ehlo_name, "mail.example.com");
+  EXPECT_EQ(config.dns_servers, "192.0.2.53,[2001:db8::53]:5353");
   EXPECT_EQ(config.threads, 3);
   EXPECT_EQ(config.drain_timeout, milliseconds(1500));
   EXPECT_EQ(config.log_level, Level::kDebug);
@@ -216,6 +219,7 @@ TEST(ServerConfigTest, ValuesOutOfRangeAreRefused) {
       {"--max-in-flight-bytes", "1025GiB"},
       {"--max-in-flight-bytes", "1GB"},
       {"--ehlo-name", "not a name"},
+      {"--dns-server", "dns.example"},
       {"--relays-file", "/nonexistent/relays.yaml"},
       {"--profiles-dir", "/nonexistent"}};
   for (const auto& [flag, value] : cases) {

@@ -630,5 +630,40 @@ TEST(ProviderMessageIdTest, OverlongIdIsNone) {
   EXPECT_EQ(ProviderMessageId(Embedded().Custom(), {250, "", {text}}), "");
 }
 
+// Discovery.
+
+TEST_F(ExplainTest, DomainWithoutServerSaysWhatWasAsked) {
+  resolved_.settings.host.clear();
+  resolved_.discover_domain = "example.com";
+  const Explained explained = Fail(Stage::kDns, Cause::kHostNotFound, ErrorClass::kPermanent,
+                                   "asked for the SRV records of a and b: there are none");
+  ExpectWhole(explained, "no server");
+  EXPECT_EQ(explained.reason, "HOST_NOT_FOUND");
+  EXPECT_THAT(explained.message, HasSubstr("example.com (asked for the SRV records of a and b"));
+  EXPECT_THAT(explained.what_to_do, HasSubstr("into host"));
+  EXPECT_THAT(Fail(Stage::kDns, Cause::kDnsFailed).message, HasSubstr("Looking up example.com"));
+  EXPECT_THAT(Fail(Stage::kDns, Cause::kTimeout).message, HasSubstr("Looking up example.com"));
+}
+
+TEST_F(ExplainTest, DiscoveredHostThatDoesNotExistIsTheDomainsMistake) {
+  resolved_.discover_domain = "example.com";
+  const Explained explained = Fail(Stage::kDns, Cause::kHostNotFound, ErrorClass::kPermanent);
+  ExpectWhole(explained, "no host");
+  EXPECT_THAT(explained.message, testing::AllOf(HasSubstr("smtp.example.com"),
+                                                HasSubstr("SRV records of example.com")));
+}
+
+TEST_F(ExplainTest, CertificateOfAServerElsewhereNamesTheHostToTrust) {
+  resolved_.settings.host = "smtp.hoster.net";
+  resolved_.settings.tls.server_name = resolved_.discover_domain = "example.com";
+  const Explained explained = Fail(Stage::kTls, Cause::kCertificate, ErrorClass::kPermanent,
+                                   "certificate is for smtp.hoster.net, not example.com");
+  ExpectWhole(explained, "elsewhere");
+  EXPECT_EQ(explained.reason, "CERTIFICATE_INVALID");
+  EXPECT_THAT(explained.message,
+              testing::AllOf(HasSubstr("smtp.hoster.net:587"), HasSubstr("not example.com")));
+  EXPECT_THAT(explained.what_to_do, HasSubstr("write smtp.hoster.net into host and 587 into port"));
+}
+
 }  // namespace
 }  // namespace sendstep::providers

@@ -383,5 +383,107 @@ TEST(ResolveLimitsTest, AGatewayInTheProvidersPlaceIsNotSaidToSwallowChunks) {
   EXPECT_FALSE(Resolve(config, registry, {}).settings.swallows_refused_chunk);
 }
 
+// Discovery.
+
+class DiscoveryTest : public ResolveTest {
+ protected:
+  DiscoveryTest() {
+    config_.discover_domain = " Example.COM ";
+    Login();
+  }
+  void Found(const std::string& host, TlsPolicy policy = TlsPolicy::kImplicit) {
+    context_.discovered = {host, 4650, policy};
+  }
+};
+
+TEST_F(DiscoveryTest, BeforeDnsIsAskedThereIsNoHostAndNoError) {
+  const Resolved resolved = Run();
+  EXPECT_TRUE(resolved.ok());
+  EXPECT_EQ(resolved.settings.host, "");
+  EXPECT_EQ(resolved.settings.port, 0);
+  EXPECT_EQ(resolved.discover_domain, "example.com");
+}
+
+TEST_F(DiscoveryTest, ServerBelowTheDomainIsKnownByItsOwnName) {
+  for (const char* host : {"example.com", "smtp.example.com"}) {
+    Found(host, TlsPolicy::kStartTls);
+    const Resolved resolved = Run();
+    EXPECT_TRUE(resolved.ok());
+    EXPECT_EQ(resolved.settings.host, host);
+    EXPECT_EQ(resolved.settings.port, 4650);
+    EXPECT_EQ(resolved.settings.tls.policy, TlsPolicy::kStartTls);
+    EXPECT_EQ(resolved.settings.tls.server_name, "");
+  }
+}
+
+TEST_F(DiscoveryTest, ServerElsewhereHasToNameTheDomain) {
+  for (const char* host : {"smtp.hoster.net", "notexample.com", "example.com.hoster.net"}) {
+    Found(host);
+    const Resolved resolved = Run();
+    EXPECT_TRUE(resolved.ok());
+    EXPECT_EQ(resolved.settings.host, host);
+    EXPECT_EQ(resolved.settings.tls.server_name, "example.com");
+  }
+}
+
+TEST_F(DiscoveryTest, ProfileOfTheServerIsUsed) {
+  config_.discover_domain = "gmail.com";
+  Found("smtp.gmail.com");
+  const Resolved resolved = Run();
+  EXPECT_TRUE(resolved.ok());
+  EXPECT_EQ(resolved.profile->id(), "gmail");
+  EXPECT_EQ(resolved.settings.port, 4650);
+  EXPECT_THAT(resolved.findings, testing::IsEmpty());
+}
+
+TEST_F(DiscoveryTest, HostAndDomainContradictAndBothAreNamed) {
+  Server("smtp.example.com");
+  const Resolved resolved = Run();
+  EXPECT_EQ(Error(resolved, "host").reason, "SETTINGS_CONTRADICT");
+  EXPECT_EQ(Error(resolved, "discover_domain").reason, "SETTINGS_CONTRADICT");
+  EXPECT_FALSE(NeedsDiscovery(config_));
+}
+
+TEST_F(DiscoveryTest, PortProviderAndSkippedVerificationContradict) {
+  config_.port = 587;
+  config_.provider = "gmail";
+  config_.insecure_skip_verify = true;
+  const Resolved resolved = Run();
+  for (const char* field : {"port", "provider", "insecure_skip_verify"}) {
+    EXPECT_EQ(Error(resolved, field).reason, "SETTINGS_CONTRADICT") << field;
+  }
+  EXPECT_FALSE(NeedsDiscovery(config_));
+}
+
+TEST_F(DiscoveryTest, TlsCannotBeOff) {
+  config_.tls = TlsChoice::kOff;
+  EXPECT_EQ(Error(Run(), "tls").reason, "SETTINGS_CONTRADICT");
+  EXPECT_FALSE(NeedsDiscovery(config_));
+}
+
+TEST_F(DiscoveryTest, FormOfTlsDecidesWhatIsAsked) {
+  EXPECT_EQ(NeedsDiscovery(config_)->domain, "example.com");
+  EXPECT_TRUE(NeedsDiscovery(config_)->implicit_tls && NeedsDiscovery(config_)->starttls);
+  config_.tls = TlsChoice::kStartTls;
+  EXPECT_FALSE(NeedsDiscovery(config_)->implicit_tls);
+  config_.tls = TlsChoice::kImplicit;
+  EXPECT_FALSE(NeedsDiscovery(config_)->starttls);
+  config_.discover_domain = "b\u00fccher.example";
+  EXPECT_EQ(NeedsDiscovery(config_)->domain, "xn--bcher-kva.example");
+  config_.discover_domain.clear();
+  EXPECT_FALSE(NeedsDiscovery(config_));
+}
+
+TEST_F(DiscoveryTest, WhatIsNoDomainIsRefused) {
+  for (const std::string bad :
+       {"me@example.com", "https://example.com", "com", "192.0.2.1", "a..b", "a\nb.com"}) {
+    config_.discover_domain = bad;
+    EXPECT_EQ(Error(Run(), "discover_domain").reason, "FIELD_INVALID") << bad;
+    EXPECT_FALSE(NeedsDiscovery(config_)) << bad;
+  }
+  config_.discover_domain = "me@example.com";
+  EXPECT_EQ(Error(Run(), "discover_domain").hint, "Give only what stands after the @.");
+}
+
 }  // namespace
 }  // namespace sendstep::providers

@@ -46,6 +46,7 @@ INSTANTIATE_TEST_SUITE_P(
         Difference{"TlsVerify", [](SmtpSettings& s) { s.tls.verify = false; }},
         Difference{"Proxy", [](SmtpSettings& s) { s.proxy.emplace(); }},
         Difference{"PinnedKey", [](SmtpSettings& s) { s.tls.pinned_key_sha256 = "key"; }},
+        Difference{"ServerName", [](SmtpSettings& s) { s.tls.server_name = "example.org"; }},
         Difference{"Tls13Only", [](SmtpSettings& s) { s.tls.tls13_only = true; }},
         Difference{"Ca", [](SmtpSettings& s) { s.tls.ca_pem = "pem"; }},
         Difference{"EhloName", [](SmtpSettings& s) { s.ehlo_name = "other.example"; }},

@@ -63,7 +63,7 @@ class Discovery(unittest.TestCase):
         return failure
 
     def test_execute_sends_through_the_server_that_is_found(self):
-        answer = self.server.execute({"config": self.config("example.test"), "requestId": "found",
+        answer = self.server.execute({"config": self.config("example.test"), "request_id": "found",
                                       "email": {**EMAIL, "subject": "Found by Execute"}})
         self.assertTrue(answer.ok, f"{answer.code}: {answer.text}")
         self.postfix.maildir.wait_for("Found by Execute")
@@ -72,7 +72,7 @@ class Discovery(unittest.TestCase):
         email = {**EMAIL, "subject": "Sent before DNS failed"}
         for domain, dedupe in (("example.test", "DEDUPE_FIRST"),
                                ("refused.example", "DEDUPE_REPLAYED")):
-            answer = self.server.execute({"config": self.config(domain), "requestId": "again",
+            answer = self.server.execute({"config": self.config(domain), "request_id": "again",
                                           "email": email})
             self.assertTrue(answer.ok, f"{answer.code}: {answer.text}")
             self.assertEqual(dedupe, answer.message.get("dedupe"))
@@ -137,14 +137,14 @@ class Discovery(unittest.TestCase):
         self.assertEqual("STAGE_DNS", failure["stage"])
         self.assert_fails(self.try_out("off.test"), "REASON_HOST_NOT_FOUND",
                           "the domain offers no mail submission")
-        answer = self.server.execute({"config": self.config("none.test"), "requestId": "none",
+        answer = self.server.execute({"config": self.config("none.test"), "request_id": "none",
                                       "email": EMAIL})
         self.assertFalse(answer.ok)
         self.assertEqual("HOST_NOT_FOUND", answer.reason)
 
     def test_a_dns_failure_may_pass(self):
         answer = self.server.execute({"config": self.config("refused.example"),
-                                      "requestId": "refused", "email": EMAIL})
+                                      "request_id": "refused", "email": EMAIL})
         self.assertEqual("UNAVAILABLE", answer.code)
         self.assertEqual("DNS_FAILED", answer.reason)
         self.assertIn("REFUSED", answer.text)

@@ -25,11 +25,13 @@ Answer Without(Outcome outcome, std::string detail) {
   return answer;
 }
 
+// Roughly as on the wire, where each record has a name (a pointer), type, class, TTL and length.
 size_t SizeOf(const Answer& answer) {
+  constexpr size_t kRecordHeader = 12;
   size_t size = 0;
-  for (const std::string& alias : answer.aliases) size += alias.size();
+  for (const std::string& alias : answer.aliases) size += kRecordHeader + alias.size();
   for (const Record& record : answer.records) {
-    size += record.name.size() + record.text.size();
+    size += kRecordHeader + record.name.size() + record.text.size();
     if (!record.address.is_unspecified()) size += record.address.is_v4() ? 4 : 16;
   }
   return size;

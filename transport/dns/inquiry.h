@@ -16,7 +16,7 @@ namespace sendstep::dns {
 // The domain is user input, so a diagnosis may cost no more than this.
 struct Budget {
   size_t queries = 40;
-  size_t bytes = 256 * 1024;  // of records' contents, as they came
+  size_t bytes = 256 * 1024;  // of the records that came, roughly as on the wire
   base::Deadline deadline = base::Deadline::Never();
 };
 

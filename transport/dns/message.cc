@@ -103,7 +103,7 @@ class Cursor {
 
 // A resource record in its message.
 struct Entry {
-  size_t owner;  // where its name is
+  std::string owner;
   uint16_t type;
   uint16_t entry_class;
   uint32_t ttl;
@@ -137,7 +137,6 @@ class Message {
   bool ParseQuestion(Cursor& cursor, const std::string& name, RecordType type);
   bool ParseSection(Cursor& cursor, size_t count, std::vector<Entry>& entries);
   void ParseOptions(const Entry& opt);
-  std::string Owner(const Entry& entry) const { return Cursor(bytes_, entry.owner).Name(); }
   bool ReadRecord(const Entry& entry, Record& record) const;
   bool ReadText(const Entry& entry, std::string& text) const;
 
@@ -192,8 +191,7 @@ bool Message::ParseQuestion(Cursor& cursor, const std::string& name, RecordType 
 bool Message::ParseSection(Cursor& cursor, size_t count, std::vector<Entry>& entries) {
   for (; count > 0; --count) {
     Entry entry;
-    entry.owner = cursor.at();
-    cursor.Name();
+    entry.owner = cursor.Name();
     entry.type = cursor.Number16();
     entry.entry_class = cursor.Number16();
     entry.ttl = cursor.Number(4);
@@ -201,7 +199,9 @@ bool Message::ParseSection(Cursor& cursor, size_t count, std::vector<Entry>& ent
     entry.data = cursor.at();
     cursor.Bytes(entry.size);
     if (cursor.failed()) return false;
-    if (entry.entry_class == kClassIn || entry.type == kTypeOpt) entries.push_back(entry);
+    if (entry.entry_class == kClassIn || entry.type == kTypeOpt) {
+      entries.push_back(std::move(entry));
+    }
   }
   return true;
 }
@@ -224,7 +224,7 @@ void Message::ParseOptions(const Entry& opt) {
 bool Message::Records(const std::string& name, RecordType type, std::vector<Record>& records,
                       seconds& ttl) const {
   for (const Entry& entry : answers_) {
-    if (entry.type != static_cast<uint16_t>(type) || Owner(entry) != name) continue;
+    if (entry.type != static_cast<uint16_t>(type) || entry.owner != name) continue;
     if (!ReadRecord(entry, records.emplace_back())) return false;
     ttl = std::min(ttl, Ttl(entry.ttl));
   }
@@ -281,7 +281,7 @@ bool Message::ReadText(const Entry& entry, std::string& text) const {
 std::optional<seconds> Message::NegativeTtl(const std::string& name) const {
   for (const Entry& entry : authorities_) {
     if (entry.type != kTypeSoa) continue;
-    const std::string zone = Owner(entry);
+    const std::string& zone = entry.owner;
     if (!zone.empty() && zone != name && !name.ends_with("." + zone)) continue;
     Cursor data(bytes_.substr(0, entry.data + entry.size), entry.data);
     data.Name();

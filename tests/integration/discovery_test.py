@@ -3,6 +3,7 @@
 server, or to one that is not to be trusted."""
 
 import json
+import socket
 import unittest
 
 import runner
@@ -166,6 +167,17 @@ class Discovery(unittest.TestCase):
 
 
 class DnsServers(unittest.TestCase):
+    def test_a_silent_dns_server_ends_at_the_callers_deadline(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            server = support.Sendstepd("--dns-servers", f"127.0.0.1:{silent.getsockname()[1]}")
+            self.addCleanup(server.stop)
+            answer = server.execute({"config": {"smtp": {"discoverDomain": "example.test"}},
+                                     "email": EMAIL}, deadline=2)
+        self.assertEqual("UNAVAILABLE", answer.code)
+        self.assertEqual("TIMEOUT", answer.reason)
+        self.assertEqual("dns", answer.metadata.get("phase"))
+
     def test_a_list_that_cannot_be_read_is_quoted_at_the_start(self):
         ran = support.run([support.BUILD / "sendstepd", "--dns-server", "127.0.0.1:x"])
         self.assertEqual(2, ran.code)

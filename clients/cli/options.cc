@@ -126,8 +126,7 @@ void AddEmailFlags(CLI::App& app, EmailFlags& email) {
 bool SmtpFlags::Any() const {
   return provider || region || host || tls || username || domain || ca_file || auth_mechanism ||
          pinned_key || min_tls || discover_domain || port || !dkim_selectors.empty() ||
-         insecure_skip_verify ||
-         allow_plaintext_auth;
+         insecure_skip_verify || allow_plaintext_auth;
 }
 
 bool SecretFlags::Any() const {

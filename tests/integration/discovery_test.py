@@ -6,6 +6,7 @@ import json
 import socket
 import unittest
 
+import nsd
 import runner
 import servers
 import support
@@ -17,7 +18,7 @@ EMAIL = {"from": {"email": LOGIN}, "to": [{"email": "bob@receiver.example"}], "t
 class Discovery(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        if why := servers.why_not_postfix() or servers.why_not_nsd():
+        if why := servers.why_not_postfix() or nsd.why_not():
             raise unittest.SkipTest(why)
         cls.authority = support.Authority(support.temporary_folder())
         cls.password = support.watch.secret("password")
@@ -28,7 +29,7 @@ class Discovery(unittest.TestCase):
         smtps, submission = (cls.postfix.ports[name] for name in ("smtps", "submission"))
         both = (f"_submissions._tcp SRV 0 0 {smtps} {{0}}\n"
                 f"_submission._tcp SRV 0 0 {submission} {{0}}\n")
-        cls.nsd = servers.Nsd({
+        cls.nsd = nsd.Nsd({
             "example.test": "mail A 127.0.0.1\n" + both.format("mail"),
             "starttls.test": f"_submissions._tcp SRV 0 0 0 .\n"
                              f"_submission._tcp SRV 0 0 {submission} mail.example.test.\n",
@@ -170,7 +171,7 @@ class DnsServers(unittest.TestCase):
     def test_a_silent_dns_server_ends_at_the_callers_deadline(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
             silent.bind(("127.0.0.1", 0))
-            server = support.Sendstepd("--dns-servers", f"127.0.0.1:{silent.getsockname()[1]}")
+            server = support.Sendstepd("--dns-server", f"127.0.0.1:{silent.getsockname()[1]}")
             self.addCleanup(server.stop)
             answer = server.execute({"config": {"smtp": {"discoverDomain": "example.test"}},
                                      "email": EMAIL}, deadline=2)

@@ -9,6 +9,7 @@ import unittest
 
 import nsd
 import runner
+import servers
 import support
 
 
@@ -200,12 +201,14 @@ def situations():
 class Doctor(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        if why := nsd.why_not():
+            raise unittest.SkipTest(why)
         cls.situations = situations()
         records = PROVIDERS + DOCUMENTED + [row for s in cls.situations for row in s.records]
         records += mail("gmail.com") + dmarc("gmail.com", "v=DMARC1; p=none; sp=quarantine")
         records += mail("parent.test") + dmarc("parent.test", "v=DMARC1; p=none; sp=quarantine; "
                                                "np=reject") + mail("child.parent.test")
-        cls.dns = nsd.Nsd(records)
+        cls.dns = nsd.Nsd(nsd.root(records))
         cls.addClassCleanup(cls.dns.stop)
 
     def doctor(self, *args, code=None, dns=None):
@@ -260,7 +263,7 @@ class Doctor(unittest.TestCase):
                 continue
             mended.append((fix["name"].replace("reject.test", "mended.test"), fix["type"],
                            fix["value"]))
-        other = nsd.Nsd(PROVIDERS + mended)
+        other = nsd.Nsd(nsd.root(PROVIDERS + mended))
         self.addCleanup(other.stop)
         answer = self.doctor("mended.test", "--provider", "gmail", "--json", dns=other.address).json
         self.assertEqual("CAN_PASS_YES", answer["dmarc"], answer["summary"])
@@ -283,7 +286,7 @@ class Doctor(unittest.TestCase):
         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(silent.close)
         silent.bind(("127.0.0.1", 0))
-        for kind, address in (("dead", f"127.0.0.1:{nsd.free_port()}"),
+        for kind, address in (("dead", f"127.0.0.1:{servers.free_port()}"),
                               ("silent", f"127.0.0.1:{silent.getsockname()[1]}")):
             with self.subTest(kind):
                 answer = self.doctor("reject.test", "--provider", "sendgrid", "--json", "--timeout",

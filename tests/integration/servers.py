@@ -420,55 +420,6 @@ bind-interfaces
         self.process.stop()
 
 
-NSD = Path("/usr/sbin/nsd")
-
-
-def why_not_nsd():
-    """Why NSD cannot run here; empty: it can."""
-    return "" if NSD.exists() else "NSD is not installed (.ci/install --test)"
-
-
-class Nsd:
-    """An authoritative DNS server, NSD, at `address` (for --dns-server), UDP and TCP.
-
-    zones   zone -> its records below the SOA and NS that each gets, as a master file has them
-    """
-
-    def __init__(self, zones):
-        folder = support.temporary_folder()
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
-        blocks = "".join(f'zone:\n  name: "{zone}"\n  zonefile: "{zone}"\n' for zone in zones)
-        for zone, records in zones.items():
-            (folder / zone).write_text(f"""\
-$ORIGIN {zone}.
-$TTL 60
-@ SOA ns hostmaster 1 3600 600 86400 77
-@ NS ns
-ns A 127.0.0.1
-{records}
-""")
-        (folder / "nsd.conf").write_text(f"""\
-server:
-  ip-address: 127.0.0.1@{port}
-  username: ""
-  chroot: ""
-  database: ""
-  pidfile: ""
-  server-count: 1
-  rrl-ratelimit: 0
-  zonesdir: "{folder}"
-  zonelistfile: "{folder}/zone.list"
-  xfrdfile: "{folder}/xfrd.state"
-  xfrdir: "{folder}"
-remote-control:
-  control-enable: no
-{blocks}""")
-        self.process = support.Process([NSD, "-d", "-c", folder / "nsd.conf"])
-        self.process.wait_line("nsd started")
-
-    def stop(self):
-        self.process.stop()
 
 
 class DovecotSubmission:

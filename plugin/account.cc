@@ -459,6 +459,9 @@ Checked<Account> ResolveAccount(const AccountSource& source, const AccountCatalo
   account.relay = source.relay;
   account.is_sandbox = source.is_sandbox;
   if (catalog.tokens != nullptr) account.tokens = catalog.tokens->Find(source.relay);
+  if (account.tokens != nullptr && account.resolved.settings.credentials) {
+    account.resolved.settings.credentials->token_of = source.relay;
+  }
   for (Finding& finding : account.resolved.findings) {
     if (!source.relay.empty()) {
       finding.field = kRelayField;

@@ -113,7 +113,9 @@ class LedgerGate final : public smtp::Gate {
         proceed_(proceed),
         execution_(proceed.execution) {}
 
+  // Asked once: an attempt may try again, with another token, as long as nothing came of the first.
   asio::awaitable<bool> Pass(std::span<const size_t> accepted) override {
+    if (passed_) co_return std::ranges::includes(*passed_, accepted);
     std::vector<size_t> offered;
     for (const size_t index : accepted) offered.push_back(proceed_.send_to.at(index));
     const uint64_t epoch = proceed_.execution.epoch;
@@ -128,7 +130,8 @@ class LedgerGate final : public smtp::Gate {
     base::Failpoint("before_gate");
     const absl::Status status = co_await store_.Update(key_, change);
     if (!status.ok()) LogLedger("gate", key_, status);
-    co_return status.ok() && opened;
+    if (status.ok() && opened) passed_.emplace(accepted.begin(), accepted.end());
+    co_return passed_.has_value();
   }
 
   // As far as this attempt knows.
@@ -140,6 +143,7 @@ class LedgerGate final : public smtp::Gate {
   const ledger::Timing& timing_;
   const ledger::Proceed& proceed_;
   ledger::Execution execution_;
+  std::optional<std::vector<size_t>> passed_;
 };
 
 // To the recipients `send_to` alone.

@@ -91,20 +91,25 @@ asio::awaitable<base::Result<AccessToken>> FetchToken(std::string relay,
 
 }  // namespace
 
-RelayTokens::RelayTokens(const Relays& relays, dns::Resolver& resolver) {
+RelayTokens::RelayTokens(const asio::any_io_executor& executor, const Relays& relays,
+                         dns::Resolver& resolver) {
   for (const std::string& name : relays.Names()) {
     const relays::v1::Relay& relay = *relays.Find(name);
     if (!relay.has_oauth2()) continue;
     auto fetch = [name, &oauth2 = relay.oauth2(), &resolver](base::Deadline deadline) {
       return FetchToken(name, oauth2, resolver, deadline);
     };
-    sources_.try_emplace(name, std::move(fetch));
+    sources_.try_emplace(name, std::make_shared<TokenSource>(executor, std::move(fetch)));
   }
 }
 
 TokenSource* RelayTokens::Find(const std::string& relay) const {
   const auto found = sources_.find(relay);
-  return found == sources_.end() ? nullptr : &found->second;
+  return found == sources_.end() ? nullptr : found->second.get();
+}
+
+void RelayTokens::Stop() {
+  for (const auto& [relay, source] : sources_) source->Stop();
 }
 
 }  // namespace sendstep::plugin

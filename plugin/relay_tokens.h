@@ -2,7 +2,9 @@
 #ifndef SENDSTEP_PLUGIN_RELAY_TOKENS_H_
 #define SENDSTEP_PLUGIN_RELAY_TOKENS_H_
 
+#include <boost/asio/any_io_executor.hpp>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "plugin/relays.h"
@@ -13,14 +15,18 @@ namespace sendstep::plugin {
 
 class RelayTokens {
  public:
-  // Both outlive this.
-  RelayTokens(const Relays& relays, dns::Resolver& resolver);
+  // Relays and resolver outlive this and the executor's threads.
+  RelayTokens(const boost::asio::any_io_executor& executor, const Relays& relays,
+              dns::Resolver& resolver);
 
   // Null: the relay fetches none.
   TokenSource* Find(const std::string& relay) const;
 
+  // Fetches are broken off, and what waits for one fails.
+  void Stop();
+
  private:
-  mutable std::map<std::string, TokenSource> sources_;
+  std::map<std::string, std::shared_ptr<TokenSource>> sources_;
 };
 
 }  // namespace sendstep::plugin

@@ -240,7 +240,7 @@ class Server::Impl {
     dependencies.executor = workers_.executor();
     dependencies.registry = &*registry_;
     dependencies.relays = &relays_;
-    dependencies.tokens = &tokens_.emplace(relays_, resolver_);
+    dependencies.tokens = &tokens_.emplace(workers_.executor(), relays_, resolver_);
     dependencies.mailer = &mailer_;
     dependencies.lookup = &lookup_;
     dependencies.sandbox = sandbox_.get();
@@ -364,6 +364,7 @@ class Server::Impl {
   void Abandon() {
     if (mailer_.abandoned()) return;
     mailer_.Abandon();
+    if (tokens_) tokens_->Stop();
     if (executions_) executions_->Abandon();
   }
 

@@ -1,8 +1,13 @@
 #include "plugin/token_source.h"
 
 #include <algorithm>
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <exception>
 #include <utility>
 
 namespace sendstep::plugin {
@@ -20,64 +25,75 @@ constexpr seconds kBetweenDrops{60};
 
 }  // namespace
 
-// The one fetch. Whoever waits is woken when it ends, however that is.
-class TokenSource::Turn {
- public:
-  explicit Turn(TokenSource& source) : source_(source) {}
-  ~Turn() {
-    std::vector<std::weak_ptr<net::Wakeup>> waiters;
-    {
-      const std::lock_guard lock(source_.mutex_);
-      source_.fetching_ = false;
-      waiters.swap(source_.waiters_);
-    }
-    for (const auto& waiter : waiters) {
-      if (const auto held = waiter.lock()) held->Wake();
-    }
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
- private:
-  TokenSource& source_;
-};
-
 asio::awaitable<base::Result<base::Secret>> TokenSource::Token(base::Deadline deadline) {
   co_await asio::this_coro::throw_if_cancelled(false);
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
-  const auto given_up = [&](const asio::cancellation_state& state) -> std::optional<base::Error> {
-    if (state.cancelled() != asio::cancellation_type::none) {
-      return base::Failed(base::Stage::kAuth, base::Cause::kCancelled, base::ErrorClass::kTransient,
-                          "cancelled");
-    }
-    if (!deadline.Passed()) return std::nullopt;
-    return TokenNotFetched(base::ErrorClass::kTransient, "timeout");
-  };
   for (;;) {
-    if (auto error = given_up(co_await asio::this_coro::cancellation_state)) co_return *error;
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) {
+      co_return base::Failed(base::Stage::kAuth, base::Cause::kCancelled,
+                             base::ErrorClass::kTransient, "cancelled");
+    }
     const auto waiter = std::make_shared<net::Wakeup>(executor, deadline.at);
+    bool begin = false;
     {
       const std::lock_guard lock(mutex_);
+      if (stopped_) {
+        co_return base::Failed(base::Stage::kAuth, base::Cause::kStopped,
+                               base::ErrorClass::kTransient, "sendstep stops");
+      }
       const Clock::time_point now = now_();
       if (!token_.empty() && now < good_until_) co_return token_;
       if (failure_ && now < failure_stands_until_) co_return Left(now, *failure_);
-      if (!std::exchange(fetching_, true)) break;
+      if (deadline.Passed()) {
+        co_return Left(now, TokenNotFetched(base::ErrorClass::kTransient, "timeout"));
+      }
       std::erase_if(waiters_, [](const auto& other) { return other.expired(); });
       waiters_.push_back(waiter);
+      begin = !std::exchange(fetching_, true);
+    }
+    if (begin) {
+      asio::co_spawn(strand_, RunFetch(shared_from_this()),
+                     asio::bind_cancellation_slot(cancel_.slot(), asio::detached));
     }
     co_await waiter->Wait();
   }
-  const Turn turn(*this);
-  const Clock::time_point asked_at = now_();
-  const base::Result<AccessToken> fetched = co_await fetch_(deadline.Within(kFetchTime));
-  if (!fetched) {
-    // Of this call alone: the next one fetches for itself.
-    if (auto error = given_up(co_await asio::this_coro::cancellation_state)) co_return *error;
+}
+
+asio::awaitable<void> TokenSource::RunFetch(std::shared_ptr<TokenSource> self) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  const Clock::time_point asked_at = self->now_();
+  base::Result<AccessToken> fetched = TokenNotFetched(base::ErrorClass::kTransient, "a fault");
+  try {
+    fetched = co_await self->fetch_(base::Deadline::After(kFetchTime));
+  } catch (const std::exception&) {
+    // As any other failure: it stands for a while.
   }
-  const std::lock_guard lock(mutex_);
-  End(fetched, asked_at);
-  if (!fetched) co_return Left(now_(), fetched.error());
-  co_return fetched->token;
+  std::vector<std::weak_ptr<net::Wakeup>> waiters;
+  {
+    const std::lock_guard lock(self->mutex_);
+    self->End(fetched, asked_at);
+    self->fetching_ = false;
+    waiters.swap(self->waiters_);
+  }
+  for (const auto& waiter : waiters) {
+    if (const auto held = waiter.lock()) held->Wake();
+  }
+}
+
+void TokenSource::Stop() {
+  std::vector<std::weak_ptr<net::Wakeup>> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    waiters.swap(waiters_);
+  }
+  for (const auto& waiter : waiters) {
+    if (const auto held = waiter.lock()) held->Wake();
+  }
+  asio::post(strand_, [self = shared_from_this()] {
+    self->cancel_.emit(asio::cancellation_type::terminal);
+  });
 }
 
 base::Result<base::Secret> TokenSource::Left(Clock::time_point now,

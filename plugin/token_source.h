@@ -1,18 +1,18 @@
 // The OAuth tokens of one account: fetched when one is needed, kept until shortly before they
 // expire, by one fetch at a time.
 //
-// A fetch runs in the call that needs it first. The others wait for it; where that call ends early
-// (its deadline, its caller) the next of them fetches. A failed fetch stands for a while, 1 s at
-// first and doubling to 60 s, so that an endpoint in trouble is not hammered.
-//
-// Each token is a login of its own to the connection pool: a new one opens new connections, those
-// of the old one end when they are idle, and for that long an account may have both.
+// A fetch outlives the call that began it: whoever needs a token waits for it, each until its own
+// deadline. A failed fetch stands for a while, 1 s at first and doubling to 60 s, so that an
+// endpoint in trouble is not hammered.
 //
 // Threads: thread-safe; a call resumes on its caller's executor, which must be a strand.
 #ifndef SENDSTEP_PLUGIN_TOKEN_SOURCE_H_
 #define SENDSTEP_PLUGIN_TOKEN_SOURCE_H_
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/strand.hpp>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -30,37 +30,47 @@
 
 namespace sendstep::plugin {
 
-class TokenSource {
+class TokenSource : public std::enable_shared_from_this<TokenSource> {
  public:
   // Ends at the deadline, or when it is cancelled.
   using Fetch = std::function<boost::asio::awaitable<base::Result<AccessToken>>(base::Deadline)>;
   using Now = std::function<base::Clock::time_point()>;
 
-  explicit TokenSource(Fetch fetch, Now now = base::Clock::now)
-      : fetch_(std::move(fetch)), now_(std::move(now)) {}
+  // Fetches run on a strand of `executor`. What `fetch` and `now` refer to outlives its threads.
+  // Held by shared pointers only.
+  TokenSource(const boost::asio::any_io_executor& executor, Fetch fetch, Now now = base::Clock::now)
+      : strand_(boost::asio::make_strand(executor)),
+        fetch_(std::move(fetch)),
+        now_(std::move(now)) {}
   TokenSource(const TokenSource&) = delete;
   TokenSource& operator=(const TokenSource&) = delete;
 
   // A fetch takes at most 10 s; a token that has not expired serves where it fails. Errors: those
-  // of the fetch; TokenNotFetched() as transient when the deadline passes; kCancelled.
+  // of the fetch; TokenNotFetched() as transient when the deadline passes; kCancelled; kStopped.
   boost::asio::awaitable<base::Result<base::Secret>> Token(base::Deadline deadline);
 
   // The SMTP server took `token` for none: it is dropped, once a minute at most. True: Token() has
   // another one to try.
   bool Refused(const base::Secret& token);
 
- private:
-  class Turn;
+  // Breaks a fetch off; every Token() from now on fails.
+  void Stop();
 
+ private:
+  static boost::asio::awaitable<void> RunFetch(std::shared_ptr<TokenSource> self);
   // Under the lock. The token where it has not expired, else `error`.
   base::Result<base::Secret> Left(base::Clock::time_point now, const base::Error& error) const;
   // Under the lock.
   void End(const base::Result<AccessToken>& fetched, base::Clock::time_point asked_at);
 
+  const boost::asio::strand<boost::asio::any_io_executor> strand_;
   const Fetch fetch_;
   const Now now_;
 
+  boost::asio::cancellation_signal cancel_;  // of the fetch; on the strand
+
   std::mutex mutex_;
+  bool stopped_ = false;
   base::Secret token_;  // empty: none
   base::Clock::time_point good_until_;
   base::Clock::time_point expires_at_;  // used until then where no other can be fetched

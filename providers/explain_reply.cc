@@ -163,6 +163,13 @@ Explained AtTls(const Refusal& refusal) {
 }
 
 Explained WrongPassword(const Refusal& refusal) {
+  if (refusal.HasToken() && !refusal.resolved.settings.credentials->token_of.empty()) {
+    return Permanent(
+        "AUTH_REFUSED", Fault::kPlugin,
+        "The server does not accept the OAuth token that sendstep fetched for this relay.",
+        "Its operator checks the relay's username, and the scope and the application of "
+        "its oauth2.");
+  }
   if (refusal.HasToken()) {
     return Permanent(
         "AUTH_REFUSED", Fault::kConfig, "The server does not accept this OAuth token.",

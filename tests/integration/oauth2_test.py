@@ -297,19 +297,41 @@ class NotFetched(OAuth2Test):
         self.assertEqual("AUTH_UNAVAILABLE", answer.reason, answer.text)
         self.assertIn("timeout", answer.text)
         self.endpoint.held.set()
-        self.assert_sent()  # that was the other call's failure alone
+        self.assert_sent()  # the fetch goes on without the call that began it
+        self.assertEqual(1, len(self.endpoint.forms))
 
+    def test_a_certificate_for_another_name_gets_no_secret(self):
+        self.endpoint.stop()
+        self.endpoint = Endpoint(self.authority.issue("other", "DNS:other.example"))
+        self.addCleanup(self.endpoint.stop)
+        self.start()
+        self.assert_not_fetched("CERTIFICATE_INVALID", "certificate", "false", "certificate")
+        self.assertEqual([], self.endpoint.forms)
+
+    def test_an_expired_certificate_gets_no_secret(self):
+        self.endpoint.stop()
+        self.endpoint = Endpoint(self.authority.issue("expired", days=-1))
+        self.addCleanup(self.endpoint.stop)
+        self.start()
+        self.assert_not_fetched("CERTIFICATE_INVALID", "certificate", "false", "certificate")
+        self.assertEqual([], self.endpoint.forms)
 
     def test_a_stop_does_not_wait_for_the_endpoint(self):
         self.endpoint.answer = self.endpoint.slow
         self.start(flags=("--drain-timeout", "100ms"))
-        call = self.server.call_in_background("Execute", {"email": EMAIL, "request_id": "stopped"})
+        calls = [self.server.call_in_background("Execute", {"email": EMAIL, "request_id": "stopped"}),
+                 self.server.call_in_background("TestSend", {"email": EMAIL}),
+                 self.server.call_in_background("ValidateConfig",
+                                                {"depth": "VALIDATE_DEPTH_CONNECT"})]
         support.until(lambda: self.endpoint.forms, "the fetch")
+        for method in ("Execute", "TestSend", "ValidateConfig"):
+            support.until(lambda m=method: self.server.in_flight(m) == 1, f"{method} under way")
         began = time.monotonic()
         self.server.stop()
         self.assertLess(time.monotonic() - began, 5)
-        call.join()
-        self.assertEqual("UNAVAILABLE", call.answer.code)
+        for call in calls:
+            call.join()
+            self.assertEqual("UNAVAILABLE", call.answer.code)
 
 
 class RelaysFile(OAuth2Test):

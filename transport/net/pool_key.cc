@@ -56,8 +56,9 @@ std::string PoolKey(const smtp::SmtpSettings& settings) {
   std::vector<std::string_view> secrets;
   if (const auto& credentials = settings.credentials) {
     add(credentials->username_is_secret ? "+" : "-");
-    secrets = {credentials->username, credentials->password.Reveal(),
-               credentials->oauth2_token.Reveal()};
+    add(credentials->token_of);
+    secrets = {credentials->username, credentials->password.Reveal()};
+    if (credentials->token_of.empty()) secrets.push_back(credentials->oauth2_token.Reveal());
   }
   if (const auto& proxy = settings.proxy) {
     add(std::to_string(static_cast<int>(proxy->kind)));

@@ -60,6 +60,10 @@ struct Credentials {
   std::string username;
   base::Secret password;
   base::Secret oauth2_token;  // exactly one of the two is set
+  // Whose token that is, where the account gets another from time to time: connections and limits
+  // are then of this account, whatever its token. Empty: the token is the account's own, as a
+  // password.
+  std::string token_of;
   // Some providers' username is a secret too: shown nowhere.
   bool username_is_secret = false;
 };

@@ -1,12 +1,16 @@
 #include "plugin/token_source.h"
 
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -23,10 +27,10 @@ class TokenSourceTest : public testing::Test {
  protected:
   asio::awaitable<base::Result<AccessToken>> Fetch(base::Deadline deadline) {
     ++fetches_;
-    if (std::exchange(hang_, false)) {
-      asio::steady_timer timer(context_, deadline.at);
-      co_await timer.async_wait(asio::use_awaitable);
-      co_return TokenNotFetched(base::ErrorClass::kTransient, "timeout");
+    if (throw_) throw std::runtime_error("a fault");
+    if (slow_.count() > 0) {
+      asio::steady_timer timer(context_, std::min(deadline.at, base::Clock::now() + slow_));
+      co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
     }
     // Lets others come while it is on its way.
     for (int i = 0; i < 10; ++i) {
@@ -39,7 +43,7 @@ class TokenSourceTest : public testing::Test {
 
   void Begin(Outcome& outcome, base::Deadline deadline) {
     auto ask = [&outcome, deadline, this]() -> asio::awaitable<void> {
-      outcome = co_await source_.Token(deadline);
+      outcome = co_await source_->Token(deadline);
     };
     asio::co_spawn(context_, ask, asio::detached);
   }
@@ -59,10 +63,12 @@ class TokenSourceTest : public testing::Test {
   base::Clock::time_point now_ = base::Clock::now();
   int fetches_ = 0;
   seconds life_{3600};
-  bool hang_ = false;
+  std::chrono::milliseconds slow_{0};
+  bool throw_ = false;
   std::optional<base::Error> fault_;
-  TokenSource source_{[this](base::Deadline deadline) { return Fetch(deadline); },
-                      [this] { return now_; }};
+  const std::shared_ptr<TokenSource> source_ = std::make_shared<TokenSource>(
+      context_.get_executor(), [this](base::Deadline deadline) { return Fetch(deadline); },
+      [this] { return now_; });
 };
 
 TEST_F(TokenSourceTest, ATokenServesUntilAMinuteBeforeItsEnd) {
@@ -120,26 +126,54 @@ TEST_F(TokenSourceTest, ATokenThatHasNotExpiredServesWhereNoOtherCanBeFetched) {
 
 TEST_F(TokenSourceTest, ARefusedTokenIsReplacedOnceAMinute) {
   const Secret first(Token());
-  EXPECT_TRUE(source_.Refused(first));
+  EXPECT_TRUE(source_->Refused(first));
   const Secret second(Token());
   EXPECT_EQ(second.Reveal(), "token-2");
-  EXPECT_TRUE(source_.Refused(first)) << "another call has replaced it";
+  EXPECT_TRUE(source_->Refused(first)) << "another call has replaced it";
   EXPECT_EQ(Token(), "token-2");
-  EXPECT_FALSE(source_.Refused(second));
+  EXPECT_FALSE(source_->Refused(second));
   EXPECT_EQ(Token(), "token-2");
   now_ += seconds(60);
-  EXPECT_TRUE(source_.Refused(second));
+  EXPECT_TRUE(source_->Refused(second));
   EXPECT_EQ(Token(), "token-3");
 }
 
-TEST_F(TokenSourceTest, WhoeverRunsOutOfTimeLeavesTheFetchToTheNext) {
-  hang_ = true;
-  Outcome hasty, patient;
-  Begin(hasty, base::Deadline::After(std::chrono::milliseconds(5)));
-  Begin(patient, base::Deadline::After(seconds(30)));
+TEST_F(TokenSourceTest, AFetchOutlivesTheCallThatBeganIt) {
+  Outcome hasty;
+  Begin(hasty, base::Deadline{base::Clock::now()});
+  Begin(hasty, base::Deadline::After(std::chrono::milliseconds(1)));
   Finish();
-  EXPECT_EQ(hasty.value().error().error_class, base::ErrorClass::kTransient);
-  EXPECT_EQ(patient.value().value().Reveal(), "token-2");
+  EXPECT_EQ(Token(), "token-1");
+  EXPECT_EQ(fetches_, 1);
+}
+
+TEST_F(TokenSourceTest, AnEndpointSlowerThanAllCallersStillGivesAToken) {
+  slow_ = std::chrono::milliseconds(50);
+  Outcome first, second;
+  Begin(first, base::Deadline::After(std::chrono::milliseconds(5)));
+  Begin(second, base::Deadline::After(std::chrono::milliseconds(10)));
+  Finish();
+  EXPECT_EQ(first.value().error().error_class, base::ErrorClass::kTransient);
+  EXPECT_EQ(second.value().error().error_class, base::ErrorClass::kTransient);
+  EXPECT_EQ(Token(), "token-1");
+  EXPECT_EQ(fetches_, 1);
+}
+
+TEST_F(TokenSourceTest, AnExceptionOfTheFetchIsAFailureThatStands) {
+  throw_ = true;
+  EXPECT_EQ(Ask().error().cause, base::Cause::kTokenNotFetched);
+  EXPECT_EQ(Ask().error().cause, base::Cause::kTokenNotFetched);
+  EXPECT_EQ(fetches_, 1);
+}
+
+TEST_F(TokenSourceTest, AStopBreaksTheFetchOffAndThoseWhoWait) {
+  slow_ = seconds(30);
+  Outcome waiting;
+  Begin(waiting, base::Deadline::After(seconds(30)));
+  asio::post(context_, [this] { asio::post(context_, [this] { source_->Stop(); }); });
+  Finish();
+  EXPECT_EQ(waiting.value().error().cause, base::Cause::kStopped);
+  EXPECT_EQ(Ask().error().cause, base::Cause::kStopped);
 }
 
 }  // namespace

@@ -310,6 +310,17 @@ TEST_F(ExplainTest, ClientCertificateIsNotAMatterOfTlsVersions) {
   EXPECT_THAT(explained.message, HasSubstr("clients with a certificate"));
 }
 
+TEST_F(ExplainTest, ARefusedTokenThatSendstepFetchedIsTheOperators) {
+  resolved_.settings.credentials.emplace();
+  resolved_.settings.credentials->username = "user@example.com";
+  resolved_.settings.credentials->oauth2_token = base::Secret("ya29.token");
+  resolved_.settings.credentials->token_of = "company";
+  const Explained explained = Reply(Stage::kAuth, 535, "5.7.3", "Authentication unsuccessful");
+  EXPECT_EQ(explained.reason, "AUTH_REFUSED");
+  EXPECT_EQ(explained.fault, Fault::kPlugin);
+  EXPECT_THAT(explained.what_to_do, HasSubstr("operator"));
+}
+
 TEST_F(ExplainTest, RefusedTokenIsNotExplainedAsAPassword) {
   for (const char* provider : {"gmail", "microsoft365"}) {
     resolved_.profile = Embedded().FindByName(provider);

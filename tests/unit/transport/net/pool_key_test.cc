@@ -84,6 +84,18 @@ TEST(PoolKey, LimitsAndTimeoutsDoNotMatter) {
   EXPECT_EQ(PoolKey(other), PoolKey(Settings()));
 }
 
+TEST(PoolKey, TokensThatAnAccountGetsAnewAreOneAccount) {
+  const auto with = [](const std::string& relay, const std::string& token) {
+    SmtpSettings settings = Settings();
+    settings.credentials->token_of = relay;
+    settings.credentials->oauth2_token = base::Secret(token);
+    return PoolKey(settings);
+  };
+  EXPECT_EQ(with("relay", "first"), with("relay", "second"));
+  EXPECT_NE(with("relay", "first"), with("other", "first"));
+  EXPECT_NE(with("", "first"), with("", "second"));
+}
+
 TEST(PoolKey, ShowsNoSecret) {
   EXPECT_EQ(PoolKey(Settings()).find("sesame"), std::string::npos);
   EXPECT_EQ(PoolKey(Settings()).size(), 32u);

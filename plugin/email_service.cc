@@ -301,7 +301,7 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
 // What DNS says of the sender; unset where there is nothing to ask.
 asio::awaitable<std::optional<doctor::Diagnosis>> Diagnosed(
     const Dependencies& deps, std::optional<doctor::Question> question, base::Deadline deadline) {
-  if (!question || deps.lookup == nullptr) co_return std::nullopt;
+  if (!question || !deps.diagnoses || deps.lookup == nullptr) co_return std::nullopt;
   std::optional<doctor::Diagnosis> diagnosis =
       co_await DiagnoseInTime(*deps.lookup, *std::move(question), deadline);
   co_return diagnosis;

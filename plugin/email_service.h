@@ -35,6 +35,7 @@ struct Dependencies {
   const RelayTokens* tokens = nullptr;  // null: no relay fetches any
   net::Mailer* mailer = nullptr;
   dns::Lookup* lookup = nullptr;                // for discovery and diagnoses; null: neither
+  bool diagnoses = true;                        // of senders' domains are made
   const providers::Sandbox* sandbox = nullptr;  // null: none
   Metrics* metrics = nullptr;
   ledger::Store* ledger = nullptr;  // null: none, and `executions` too

@@ -243,6 +243,7 @@ class Server::Impl {
     dependencies.tokens = &tokens_.emplace(workers_.executor(), relays_, resolver_);
     dependencies.mailer = &mailer_;
     dependencies.lookup = &lookup_;
+    dependencies.diagnoses = !config_.skip_deliverability;
     dependencies.sandbox = sandbox_.get();
     dependencies.metrics = &metrics_;
     dependencies.ledger = keeper_ ? &keeper_->store() : nullptr;

@@ -114,6 +114,9 @@ class Parser {
     Value("dns-server", "ADDR:PORT",
           "DNS server to ask: ADDR, ADDR:PORT or [IPV6]:PORT, several by comma.",
           "those of resolv.conf", [this](const std::string& text) { return TakeDnsServers(text); });
+    Switch(
+        "skip-deliverability", config_.skip_deliverability,
+        "Do not ask DNS, in TestSend and ValidateConfig, whether mail of the sender can arrive.");
     Value("ledger", "WHERE",
           "Where to remember what became of each request_id, so that no email is sent twice: "
           "sqlite:PATH, for one server; postgresql://USER:PASSWORD@HOST/DATABASE, for several, "

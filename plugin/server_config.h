@@ -57,6 +57,7 @@ struct ServerConfig {
   std::filesystem::path profiles_dir;  // empty: the embedded profiles alone
   std::string ehlo_name;               // for EHLO, checked (base::ToEhloName); empty: none
   std::string dns_servers;             // checked (dns::ParseServers); empty: those of resolv.conf
+  bool skip_deliverability = false;    // DNS is not asked about senders' domains
   LedgerConfig ledger;
   bool request_id_required = true;  // never where there is no ledger
   bool sandbox = false;

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import ssl
 import time
 import unittest
@@ -17,6 +18,11 @@ import servers
 import support
 
 LOGIN = "ada@example.org"
+DISABLED = "gone@example.org"
+KNOWN = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2")
+
+# What was seen: mechanism, server, login, and how it ended.
+seen = []
 EMAIL = {"from": {"email": LOGIN}, "to": [{"email": "bob@receiver.example"}],
          "subject": "Logged in", "text": "Hello"}
 
@@ -57,15 +63,24 @@ class LoginTest(unittest.TestCase):
         self.assertTrue(answer.ok, f"{answer.code}: {answer.text}")
         return answer.message
 
-    def assert_accepted(self, message, mechanism):
+    def see(self, message, case, ending):
+        spoken = " ".join(message["transcript"])
+        named = re.search(r"C: AUTH (\S+)", spoken)
+        seen.append((named.group(1) if named else "-", self.SERVER, case, ending))
+
+    def assert_accepted(self, message, mechanism, case="right"):
+        self.see(message, case, "accepted")
         self.assertTrue(message.get("accepted"), message.get("verdict"))
         spoken = [line for line in message["transcript"] if "AUTH " in line and "250" not in line]
         self.assertEqual(1, len(spoken), spoken)
         self.assertIn(f"AUTH {mechanism}", spoken[0])
 
-    def assert_refused(self, message, reason, words=""):
+    def assert_refused(self, message, reason, words="", case=""):
         self.assertFalse(message.get("accepted"))
         failure = message["failure"]
+        code = failure.get("reply", {}).get("code", "")
+        self.see(message, case, f"{code} {failure['reason'].removeprefix('REASON_')}, "
+                                f"{failure['fault']}: {failure['message']}".strip())
         self.assertEqual(reason, failure["reason"])
         self.assertIn(words, json.dumps(failure))
         return failure
@@ -74,6 +89,7 @@ class LoginTest(unittest.TestCase):
 class ThroughDovecot(LoginTest):
     """Its SASL server is asked by Postfix."""
 
+    SERVER = "Dovecot"
     MECHANISMS = ("SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5")
 
     @classmethod
@@ -81,8 +97,9 @@ class ThroughDovecot(LoginTest):
         if why := servers.why_not_postfix():
             raise unittest.SkipTest(why)
         super().setUpClass()
-        cls.postfix = servers.Postfix(cls.authority, {LOGIN: cls.password},
-                                      mechanisms="plain login cram-md5 scram-sha-256")
+        cls.postfix = servers.Postfix(cls.authority, {LOGIN: cls.password, DISABLED: cls.password},
+                                      mechanisms="plain login cram-md5 scram-sha-256",
+                                      disabled=[DISABLED])
         cls.addClassCleanup(cls.postfix.stop)
         cls.port = cls.postfix.ports["submission"]
 
@@ -91,21 +108,30 @@ class ThroughDovecot(LoginTest):
             with self.subTest(mechanism):
                 self.assert_accepted(self.try_out(self.settings(self.port, mechanism)), mechanism)
 
-    def test_each_mechanism_has_a_wrong_password_refused(self):
-        wrong = {"value": support.watch.secret("wrong-password")}
+    def test_each_mechanism_has_wrong_logins_refused(self):
+        wrong = {"wrong password": {"password": {"value": support.watch.secret("wrong-password")}},
+                 "unknown user": {"username": "nobody@example.org"},
+                 "disabled user": {"username": DISABLED}}
         for mechanism in self.MECHANISMS:
-            with self.subTest(mechanism):
-                message = self.try_out(self.settings(self.port, mechanism, password=wrong))
-                failure = self.assert_refused(message, "REASON_AUTH_REFUSED")
-                self.assertEqual("FAULT_CONFIG", failure["fault"])
-                self.assertEqual(535, failure["reply"]["code"])
+            for case, other in wrong.items():
+                with self.subTest(f"{mechanism}, {case}"):
+                    message = self.try_out(self.settings(self.port, mechanism, **other))
+                    failure = self.assert_refused(message, "REASON_AUTH_REFUSED", case=case)
+                    self.assertEqual("FAULT_CONFIG", failure["fault"])
+                    self.assertEqual(535, failure["reply"]["code"])
+
+    def test_nothing_is_said_in_plaintext(self):
+        config = self.settings(self.port, "PLAIN", tls="TLS_MODE_OFF")
+        answer = self.server.call("TestSend", {"config": config, "email": EMAIL})
+        self.assertIn("config.smtp.tls", json.dumps(answer.details) + json.dumps(answer.message))
 
     def test_scram_is_chosen_where_nothing_is_named(self):
         self.assert_accepted(self.try_out(self.settings(self.port)), "SCRAM-SHA-256")
 
     def test_a_mechanism_that_is_not_offered_is_named(self):
         message = self.try_out(self.settings(self.port, "SCRAM-SHA-256-PLUS"))
-        self.assert_refused(message, "REASON_AUTH_NOT_OFFERED", "SCRAM-SHA-256-PLUS")
+        self.assert_refused(message, "REASON_AUTH_NOT_OFFERED", "SCRAM-SHA-256-PLUS",
+                            case="not offered")
 
 
 class ScramSession(scripted.Session):
@@ -175,6 +201,8 @@ class Hasty(ScramSession):
 
 
 class ThroughAScriptedServer(LoginTest):
+    SERVER = "scripted"
+
     def scram(self, session, mechanism, offered):
         server = self.scripted(session, *offered)
         return self.try_out(self.settings(server.port, mechanism))
@@ -185,17 +213,19 @@ class ThroughAScriptedServer(LoginTest):
 
     def test_scram_plus_is_not_passed_on_by_someone_in_between(self):
         message = self.scram(InBetween, None, ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"))
-        self.assert_refused(message, "REASON_AUTH_REFUSED")
+        self.assert_refused(message, "REASON_AUTH_REFUSED", case="passed on by another")
 
     def test_a_server_that_proves_nothing_is_not_trusted(self):
         for session in (Impostor, Guesser):
             with self.subTest(session.__name__):
                 message = self.scram(session, None, ("SCRAM-SHA-256",))
-                self.assert_refused(message, "REASON_PROTOCOL_ERROR", "does not prove")
+                self.assert_refused(message, "REASON_PROTOCOL_ERROR", "does not prove",
+                                    case="server proves nothing")
 
     def test_a_server_that_asks_for_a_cheap_proof_gets_none(self):
         message = self.scram(Hasty, None, ("SCRAM-SHA-256",))
-        self.assert_refused(message, "REASON_PROTOCOL_ERROR", "asks for 1 iterations")
+        self.assert_refused(message, "REASON_PROTOCOL_ERROR", "asks for 1 iterations",
+                            case="server asks for too little")
 
 
 class OAuthSession(scripted.Session):
@@ -213,6 +243,7 @@ class OAuthSession(scripted.Session):
 class ThroughDovecotWithAToken(LoginTest):
     """Dovecot checks JSON Web Tokens by itself (RFC 7519), signed with a key that it knows."""
 
+    SERVER = "Dovecot"
     MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
 
     @classmethod
@@ -271,12 +302,15 @@ passdb {{
             for name, token in wrong.items():
                 with self.subTest(f"{mechanism}, {name}"):
                     message = self.try_out(self.settings(self.port, mechanism, oauth2Token=token))
-                    failure = self.assert_refused(message, "REASON_AUTH_REFUSED")
+                    failure = self.assert_refused(message, "REASON_AUTH_REFUSED",
+                                                  case=f"token: {name}")
                     self.assertEqual("FAULT_CONFIG", failure["fault"])
                     self.assertIn("token", failure["message"] + failure["whatToDo"])
 
 
 class WithAToken(LoginTest):
+    SERVER = "scripted"
+
     def oauth(self, offered, token=None, mechanism=None):
         server = self.scripted(OAuthSession, *offered)
         server.token = support.watch.secret("token")
@@ -295,7 +329,7 @@ class WithAToken(LoginTest):
                 expired = support.watch.secret("expired-token")
                 server, message = self.oauth((mechanism,), expired, mechanism)
                 self.assertEqual(end, server.said)
-                failure = self.assert_refused(message, "REASON_AUTH_REFUSED")
+                failure = self.assert_refused(message, "REASON_AUTH_REFUSED", case="token: refused")
                 self.assertIn("token", failure["message"] + failure["whatToDo"])
 
     def test_a_mechanism_that_does_not_take_what_is_given_is_named(self):
@@ -305,5 +339,18 @@ class WithAToken(LoginTest):
         self.assertIn("auth_mechanism", answer.text)
 
 
+def test_each_mechanism_was_seen_to_be_accepted_and_refused():
+    """Prints the table."""
+    rows = sorted(set(seen), key=lambda row: (KNOWN.index(row[0]) if row[0] in KNOWN else 99, row))
+    print(f"\n{'mechanism':20} {'server':9} {'login':28} how it ended")
+    for mechanism, server, case, ending in rows:
+        print(f"{mechanism:20} {server:9} {case:28} {ending}")
+    for mechanism in KNOWN if not servers.why_not_postfix() else ():
+        endings = [ending for name, _, _, ending in rows if name == mechanism]
+        assert "accepted" in endings, mechanism
+        assert any(ending != "accepted" for ending in endings), mechanism
+
+
 if __name__ == "__main__":
-    runner.main(support.test_no_secret_was_shown)
+    runner.main(test_each_mechanism_was_seen_to_be_accepted_and_refused,
+                support.test_no_secret_was_shown)

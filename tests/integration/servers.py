@@ -68,15 +68,19 @@ class Dovecot:
     users       login -> password
     mechanisms  as Dovecot names them
     more        further lines of dovecot.conf
+    disabled    logins that are refused whatever their password
     """
 
-    def __init__(self, folder, users, mechanisms, more=""):
+    def __init__(self, folder, users, mechanisms, more="", disabled=()):
         folder = Path(folder)
         folder.mkdir()
         self.socket = folder / "sasl"
         passwords = folder / "users"
         passwords.write_text("".join(f"{u}:{{PLAIN}}{p}::::::\n" for u, p in users.items()))
         passwords.chmod(0o644)
+        denied = folder / "disabled"
+        denied.write_text("".join(f"{user}:\n" for user in disabled))
+        denied.chmod(0o644)
         config = folder / "dovecot.conf"
         config.write_text(f"""\
 base_dir = {folder}/run
@@ -87,6 +91,11 @@ ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
+passdb {{
+  driver = passwd-file
+  deny = yes
+  args = username_format=%u {denied}
+}}
 passdb {{
   driver = passwd-file
   args = username_format=%u {passwords}
@@ -135,14 +144,15 @@ class Postfix:
     SMALL = 100_000
 
     def __init__(self, authority, users, owned=None, mechanisms="plain login", dovecot="",
-                 names="IP:127.0.0.1,DNS:localhost"):
+                 names="IP:127.0.0.1,DNS:localhost", disabled=()):
         """`users`: login -> password; `owned`: address -> login that may send as it, on top of each
-        login's own name. `mechanisms`, `dovecot`: as Dovecot takes them. `names`: the certificate's."""
+        login's own name. `mechanisms`, `dovecot`, `disabled`: as Dovecot takes them. `names`: the
+        certificate's."""
         self.names = names
         self.folder = support.temporary_folder()
         self.host_465 = host_with_free(465)
         self.ports = dict(zip(self.SERVICES, free_ports(len(self.SERVICES))))
-        self.dovecot = Dovecot(self.folder / "dovecot", users, mechanisms, dovecot)
+        self.dovecot = Dovecot(self.folder / "dovecot", users, mechanisms, dovecot, disabled)
         self._write_config(authority, {**{u: u for u in users}, **(owned or {})})
         self.maildir = support.Maildir(self.folder / "mail" / "inbox")
         config = self.folder / "etc"

@@ -340,6 +340,11 @@ TEST(ServerConfigTest, PasswordOfTheLedgerIsNotRepeated) {
   EXPECT_THAT(Bad({"--ledger", "mysql://u:canary@db/l"}), testing::Not(HasSubstr("canary")));
 }
 
+TEST(ServerConfigTest, DeliverabilityIsAskedForUnlessTheOperatorSaysNo) {
+  EXPECT_FALSE(Good({}).skip_deliverability);
+  EXPECT_TRUE(Good({"--skip-deliverability"}).skip_deliverability);
+}
+
 TEST(ServerConfigTest, DnsServersAreTakenOrRefused) {
   EXPECT_EQ(Good({}).dns_servers, "");
   EXPECT_EQ(Good({"--dns-server", "192.0.2.53,[2001:db8::53]:5353"}).dns_servers,

@@ -56,8 +56,12 @@ struct Facts {
   // Names of `question.ip` (PTR), and whether one of them leads back to it (RFC 8601 2.7.3).
   dns::Answer names_of_ip;
   bool name_confirmed = false;
-  mailauth::SpfWalk spf;  // of the envelope sender's domain
+  mailauth::SpfWalk spf;                 // of the envelope sender's domain
+  std::vector<std::string> spf_records;  // its SPF records; receivers take none of several
   std::optional<mailauth::SpfVerdict> spf_for_ip;
+  // Lookups that the profile's include would add to that record, itself among them; 0: it is there,
+  // or none is needed.
+  size_t include_lookups = 0;
   std::vector<mailauth::DkimSelector>
       dkim;  // the sender's own selectors, then those of the profile
   // Of the organizational domain, where the From domain lies below it and has no usable key.

@@ -4,14 +4,19 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 namespace sendstep::doctor {
 namespace {
 
 using profile::v1::DnsRecord;
 using Action = Fix::Action;
+
+constexpr size_t kMaxLookups = 10;  // RFC 7208 4.6.4
 
 std::string_view TypeName(profile::v1::RecordType type) {
   switch (type) {
@@ -61,6 +66,24 @@ void FixDkim(const Facts& facts, const Verdict& verdict, std::vector<Fix>& out) 
   }
 }
 
+// The terms of several SPF records, each once, and the first of their "all"s.
+std::string Merged(const std::vector<std::string>& records) {
+  std::vector<std::string> terms;
+  std::string all;
+  for (const std::string& record : records) {
+    for (absl::string_view term : absl::StrSplit(record, ' ', absl::SkipEmpty())) {
+      const std::string lower = absl::AsciiStrToLower(term);
+      const bool is_all = lower == "all" || (lower.size() == 4 && absl::EndsWith(lower, "all"));
+      if (is_all && all.empty()) all = std::string(term);
+      // A redirect counts only where there is no all; merged records have one.
+      const bool left_out = is_all || lower == "v=spf1" || absl::StartsWith(lower, "redirect=");
+      if (!left_out && std::ranges::count(terms, term) == 0) terms.emplace_back(term);
+    }
+  }
+  return absl::StrCat("v=spf1 ", absl::StrJoin(terms, " "), terms.empty() ? "" : " ",
+                      all.empty() ? "~all" : all);
+}
+
 // The one SPF record that the domain is to have. Where there are several, receivers take none.
 void FixSpf(const Facts& facts, const Verdict& verdict, std::vector<Fix>& out) {
   if (facts.question.profile == nullptr || !facts.spf.determined || facts.spf_for_ip) return;
@@ -70,17 +93,26 @@ void FixSpf(const Facts& facts, const Verdict& verdict, std::vector<Fix>& out) {
       !facts.envelope_aligns) {
     return;
   }
-  const std::string& record = facts.spf.root.record;
-  if (!record.empty() && !facts.spf.found) return;  // what it means is not known
+  const bool several = facts.spf_records.size() > 1;
+  const std::string record = several ? Merged(facts.spf_records) : facts.spf.root.record;
+  // What a record with an error means is not known.
+  if (!several && !record.empty() && !facts.spf.found) return;
   Fix fix;
   fix.action = record.empty() ? Action::kAdd : Action::kReplace;
   fix.type = "TXT";
   fix.name = facts.question.envelope_domain;
   fix.value = mailauth::WithInclude(record, dns.spf_include());
   fix.why = absl::StrCat("SPF passes at ", ProviderOf(facts.question), "'s addresses",
-                         record.empty() ? "."
-                                        : "; a domain has one SPF record only, so this "
-                                          "takes the place of the one that is there.");
+                         several ? "; a domain has one SPF record only: publish this in place "
+                                   "of those that are there."
+                         : record.empty() ? "."
+                                          : "; a domain has one SPF record only, so this "
+                                            "takes the place of the one that is there.");
+  const size_t lookups = facts.spf.lookups + facts.include_lookups;
+  if (lookups > kMaxLookups) {
+    absl::StrAppend(&fix.why, " It then costs ", lookups, " lookups, and receivers allow ",
+                    kMaxLookups, ": take out what is no longer used first.");
+  }
   fix.doc_url = DocOf(facts);
   out.push_back(std::move(fix));
 }
@@ -129,7 +161,8 @@ void FixDmarc(const Facts& facts, std::vector<Fix>& out) {
 
 std::vector<Fix> FixesFor(const Facts& facts, const Verdict& verdict) {
   std::vector<Fix> out;
-  if (facts.mx.outcome == dns::Outcome::kNoDomain) return out;
+  const bool is_suffix = mailauth::PslOrganizationalDomain(facts.question.from_domain).empty();
+  if (facts.mx.outcome == dns::Outcome::kNoDomain || is_suffix) return out;
   FixDkim(facts, verdict, out);
   FixSpf(facts, verdict, out);
   FixReturnPath(facts, verdict, out);

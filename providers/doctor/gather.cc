@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "transport/mailauth/spf_record.h"
 
 namespace sendstep::doctor {
 namespace {
@@ -132,6 +133,10 @@ asio::awaitable<void> GatherDkim(dns::Inquiry& inquiry, Facts& facts,
   for (ExpectedRecord& record : facts.dkim_expected) {
     record.answer = co_await inquiry.Ask(record.name, RecordType::kTxt);
     record.matches = Matches(record, from);
+    if (record.expected.type() != profile::v1::RECORD_TYPE_TXT) continue;
+    record.matches = std::ranges::any_of(facts.dkim, [&](const mailauth::DkimSelector& key) {
+      return key.name == record.name && key.usable();
+    });
   }
   facts.dkim_presence = co_await mailauth::ProbeDkim(inquiry, from);
 }
@@ -215,6 +220,15 @@ asio::awaitable<void> GatherExtras(dns::Inquiry& inquiry, Facts& facts) {
 asio::awaitable<void> GatherSpf(dns::Inquiry& inquiry, Facts& facts) {
   const Question& asked = facts.question;
   facts.spf = co_await mailauth::WalkSpf(inquiry, asked.envelope_domain);
+  const dns::Answer texts = co_await inquiry.Ask(asked.envelope_domain, RecordType::kTxt);
+  for (const dns::Record& record : texts.records) {
+    if (mailauth::IsSpf(record.text)) facts.spf_records.push_back(record.text);
+  }
+  const std::string include = asked.profile == nullptr ? "" : asked.profile->dns().spf_include();
+  if (!include.empty() && !mailauth::ReachesSpf(facts.spf, include)) {
+    const mailauth::SpfWalk added = co_await mailauth::WalkSpf(inquiry, include);
+    facts.include_lookups = 1 + added.lookups;
+  }
   if (!asked.ip) co_return;
   mailauth::SpfQuestion spf;
   spf.ip = *asked.ip;

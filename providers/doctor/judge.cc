@@ -81,6 +81,10 @@ Identifier JudgeOwnSpf(const Facts& facts) {
     return say(CanPass::kUnknown,
                absl::StrCat("The SPF record of ", domain, " could not be determined."));
   }
+  if (facts.spf_records.size() > 1) {
+    return say(CanPass::kNo, absl::StrCat(domain, " has ", facts.spf_records.size(),
+                                          " SPF records; receivers take none of them."));
+  }
   if (facts.spf.root.record.empty()) {
     return say(CanPass::kNo, absl::StrCat(domain, " has no SPF record."));
   }

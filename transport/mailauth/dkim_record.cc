@@ -52,6 +52,7 @@ class Parser {
     LintPasted();
     for (size_t i = 0; i < list.tags.size(); ++i) Take(list.tags[i], i);
     if (!key_) {
+      problems_.clear();  // of something else, such as what a wildcard has for every name
       Say(Severity::kError, "dkim.no_key",
           "\"" + Excerpt(text_) + "\" is no DKIM key: it has no p=.",
           "Publish the record exactly as the provider shows it.");

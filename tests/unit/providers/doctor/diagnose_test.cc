@@ -167,6 +167,53 @@ TEST_F(DiagnoseTest, AFixKeepsTheOneSpfRecord) {
   EXPECT_EQ(fix->value, "v=spf1 include:spf.other.test include:_spf.google.com ~all");
 }
 
+TEST_F(DiagnoseTest, SeveralSpfRecordsAreMergedIntoOne) {
+  lookup_.Txt("ex.test", "v=spf1 mx include:spf.other.test -all");
+  lookup_.Txt("ex.test", "v=spf1 mx ip4:198.51.100.7 ~all");
+  lookup_.Txt("_spf.google.com", "v=spf1 ip4:192.0.2.0/24 ~all");
+  const Diagnosis diagnosis = Diagnose("gmail");
+  EXPECT_THAT(diagnosis.verdict.spf.why, HasSubstr("2 SPF records"));
+  const auto fix = std::ranges::find(diagnosis.fixes, "ex.test", &Fix::name);
+  ASSERT_NE(fix, diagnosis.fixes.end());
+  EXPECT_EQ(fix->action, Fix::Action::kReplace);
+  EXPECT_EQ(fix->value,
+            "v=spf1 mx include:spf.other.test ip4:198.51.100.7 include:_spf.google.com -all");
+}
+
+TEST_F(DiagnoseTest, WhatAWildcardHasForEveryNameIsNoKey) {
+  GmailIncluded();
+  lookup_.Txt("google._domainkey.ex.test", "v=spf1 -all");
+  const Diagnosis diagnosis = Diagnose("gmail");
+  EXPECT_EQ(diagnosis.verdict.dkim.aligned, CanPass::kNo);
+  EXPECT_THAT(diagnosis.findings, HasId("dkim.no_key"));
+  EXPECT_THAT(diagnosis.findings, Not(HasId("dkim.version")));
+  EXPECT_THAT(diagnosis.fixes, Contains(Field(&Fix::name, "google._domainkey.ex.test")));
+}
+
+TEST_F(DiagnoseTest, APublicSuffixGetsNoRecordsToPublish) {
+  lookup_.Txt("co.uk", "a text");
+  question_.from_domain = "co.uk";
+  const Diagnosis diagnosis = Diagnose("gmail");
+  EXPECT_THAT(diagnosis.findings, HasId("domain.public_suffix"));
+  EXPECT_THAT(diagnosis.fixes, IsEmpty());
+}
+
+TEST_F(DiagnoseTest, AFixThatWouldCostTooManyLookupsSaysSo) {
+  std::string record = "v=spf1";
+  for (int i = 0; i < 10; ++i) {
+    const std::string host = "i" + std::to_string(i) + ".other.test";
+    record += " include:" + host;
+    lookup_.Txt(host, "v=spf1 ip4:198.51.100.0/24 -all");
+  }
+  lookup_.Txt("ex.test", record + " ~all");
+  lookup_.Txt("_spf.google.com", "v=spf1 include:_netblocks.google.com ~all");
+  lookup_.Txt("_netblocks.google.com", "v=spf1 ip4:192.0.2.0/24 ~all");
+  const Diagnosis diagnosis = Diagnose("gmail");
+  const auto fix = std::ranges::find(diagnosis.fixes, "ex.test", &Fix::name);
+  ASSERT_NE(fix, diagnosis.fixes.end());
+  EXPECT_THAT(fix->why, HasSubstr("costs 12 lookups"));
+}
+
 TEST_F(DiagnoseTest, NoSecondDmarcRecordIsProposed) {
   Policy("reject");
   lookup_.Txt("_dmarc.ex.test", "v=DMARC1; p=none");

@@ -224,6 +224,9 @@ class Doctor(unittest.TestCase):
                                   *situation.args, "--json")
                 self.assertIn(ran.code, (0, 3), ran.err)
                 found = [finding["id"] for finding in ran.json["findings"]]
+                said = ran.json["dmarc"].removeprefix("CAN_PASS_").lower()
+                print(f"{situation.name:13} {situation.provider:9} {said:8} "
+                      f"{ran.json['queries']:2} questions  {', '.join(found)}")
                 for wanted in situation.find:
                     self.assertIn(wanted, found)
                 for unwanted in situation.miss:

@@ -66,6 +66,7 @@ struct Facts {
       dkim;  // the sender's own selectors, then those of the profile
   // Of the organizational domain, where the From domain lies below it and has no usable key.
   std::vector<mailauth::DkimSelector> dkim_above;
+  mailauth::DkimPresence dkim_presence_above = mailauth::DkimPresence::kNone;
   mailauth::DkimPresence dkim_presence = mailauth::DkimPresence::kUnknown;
   std::vector<ExpectedRecord> dkim_expected;  // of the profile, those with a fixed name
   std::vector<ExpectedRecord> return_path;    // of the profile

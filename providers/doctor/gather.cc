@@ -153,6 +153,7 @@ asio::awaitable<void> GatherDkimAbove(dns::Inquiry& inquiry, Facts& facts,
   for (const std::string& selector : selectors) {
     inquiry.Begin(absl::StrCat(selector, kDomainKey, ".", above), RecordType::kTxt);
   }
+  facts.dkim_presence_above = co_await mailauth::ProbeDkim(inquiry, above);
   for (const std::string& selector : selectors) {
     facts.dkim_above.push_back(co_await mailauth::LookUpDkim(inquiry, selector, above));
   }

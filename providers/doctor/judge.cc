@@ -145,6 +145,12 @@ Identifier JudgeProvidersSpf(const Facts& facts) {
                                 ", unless a domain below ", facts.question.from_domain,
                                 " was set up for it, under a name that cannot be guessed."));
   }
+  const std::string& above = facts.dmarc.organizational_domain;
+  if (!strict && above != facts.question.from_domain) {
+    return Because(CanPass::kUnknown, above,
+                   absl::StrCat("The envelope sender is of a domain of ", provider, ", unless ",
+                                above, " was set up for it."));
+  }
   return Because(CanPass::kNo, "",
                  absl::StrCat("The envelope sender is of a domain of ", provider,
                               ", which does not align with ", facts.question.from_domain, "."));
@@ -204,7 +210,8 @@ Identifier JudgeDkim(const Facts& facts) {
     return Because(CanPass::kUnknown, domain,
                    absl::StrCat(undetermined->name, " could not be determined."));
   }
-  if (facts.dkim_presence == DkimPresence::kNone && !facts.question.signs_itself) {
+  const bool maybe_above = SelectorsVary(facts) && facts.dkim_presence_above != DkimPresence::kNone;
+  if (facts.dkim_presence == DkimPresence::kNone && !maybe_above && !facts.question.signs_itself) {
     return Because(CanPass::kNo, domain,
                    absl::StrCat(domain,
                                 " very likely has no DKIM key at all: nothing exists at "

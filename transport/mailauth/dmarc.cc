@@ -230,7 +230,8 @@ std::string_view DomainOfUri(std::string_view uri) {
 }  // namespace
 
 std::string PslOrganizationalDomain(std::string_view domain) {
-  static const psl_ctx_t* const list = psl_builtin();
+  // The system's list where it is newer than the library's.
+  static const psl_ctx_t* const list = psl_latest(nullptr);
   const std::string name = Normal(domain);
   if (list == nullptr || name.find('\0') != std::string::npos) return "";
   const char* registrable = psl_registrable_domain(list, name.c_str());

@@ -130,6 +130,21 @@ TEST_F(DiagnoseTest, AKeyAboveASubdomainMayBeTheOneThatSigns) {
   EXPECT_EQ(diagnosis.verdict.dkim.domain, "ex.test");
 }
 
+TEST_F(DiagnoseTest, WhatIsSetUpAboveASubdomainMayServeIt) {
+  Policy("reject");
+  lookup_.Mx("sub.ex.test", 10, "mx.ex.test");
+  lookup_.Txt("token._domainkey.ex.test", kKey);
+  question_.from_domain = "sub.ex.test";
+  for (const char* provider : {"ses", "postmark"}) {
+    const Diagnosis diagnosis = Diagnose(provider);
+    EXPECT_EQ(diagnosis.verdict.dkim.aligned, CanPass::kUnknown) << provider;
+    EXPECT_EQ(diagnosis.verdict.spf.aligned, CanPass::kUnknown) << provider;
+  }
+  lookup_.Txt("_dmarc.sub.ex.test", "v=DMARC1; p=reject; adkim=s; aspf=s");
+  const Diagnosis strict = Diagnose("sendgrid");
+  EXPECT_EQ(strict.verdict.dmarc, CanPass::kNo);
+}
+
 TEST_F(DiagnoseTest, AProvidersOwnMailboxPasses) {
   question_.from_domain = "gmail.com";
   const Diagnosis diagnosis = Diagnose("gmail");

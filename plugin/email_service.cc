@@ -4,6 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <chrono>
 #include <utility>
 
@@ -200,6 +201,7 @@ struct Sending {
 asio::awaitable<void> Send(const Dependencies& deps, const SendCommand& command,
                            std::string_view space, base::Deadline deadline, RequestRecord& record,
                            Sending& sending) {
+  co_await asio::this_coro::throw_if_cancelled(false);
   record.AddAccount(command.account);
   record.Add("recipients", command.envelope.recipients.size());
   sending.message_id = MakeMessageId(deps.digest, space, kTenant, command.request_id,
@@ -301,6 +303,7 @@ asio::awaitable<grpc::Status> RunExecute(const Dependencies& deps, base::Deadlin
 // What DNS says of the sender; unset where there is nothing to ask.
 asio::awaitable<std::optional<doctor::Diagnosis>> Diagnosed(
     const Dependencies& deps, std::optional<doctor::Question> question, base::Deadline deadline) {
+  co_await asio::this_coro::throw_if_cancelled(false);
   if (!question || !deps.diagnoses || deps.lookup == nullptr) co_return std::nullopt;
   std::optional<doctor::Diagnosis> diagnosis =
       co_await DiagnoseInTime(*deps.lookup, *std::move(question), deadline);

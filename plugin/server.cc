@@ -366,6 +366,7 @@ class Server::Impl {
     if (mailer_.abandoned()) return;
     mailer_.Abandon();
     if (tokens_) tokens_->Stop();
+    dns_.Stop();
     if (executions_) executions_->Abandon();
   }
 

@@ -1,5 +1,6 @@
 #include "providers/doctor/diagnose.h"
 
+#include <boost/asio/this_coro.hpp>
 #include <utility>
 
 #include "providers/doctor/findings.h"
@@ -10,6 +11,7 @@
 namespace sendstep::doctor {
 
 boost::asio::awaitable<Diagnosis> Diagnose(dns::Inquiry& inquiry, Question question) {
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
   Diagnosis diagnosis;
   diagnosis.facts = co_await Gather(inquiry, std::move(question));
   diagnosis.verdict = Judge(diagnosis.facts);

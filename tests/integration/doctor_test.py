@@ -5,6 +5,7 @@ with a zone for each situation."""
 import base64
 import socket
 import subprocess
+import time
 import unittest
 
 import nsd
@@ -357,6 +358,53 @@ class Doctor(unittest.TestCase):
         validate["config"]["smtp"]["dkimSelectors"] = ["a b"]
         self.assertEqual("config.smtp.dkim_selectors[0]",
                          server.call("ValidateConfig", validate).message["diagnostics"][0]["field"])
+
+
+class Ended(unittest.TestCase):
+    """A diagnosis under way, with DNS and an SMTP server that say nothing."""
+
+    def setUp(self):
+        self.dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.smtp = socket.create_server(("127.0.0.1", 0))
+        self.dns.bind(("127.0.0.1", 0))
+        for opened in (self.dns, self.smtp):
+            self.addCleanup(opened.close)
+        self.server = support.Sendstepd("--dns-server", f"127.0.0.1:{self.dns.getsockname()[1]}",
+                                        "--drain-timeout", "100ms")
+        self.addCleanup(self.server.stop)
+        self.request = {"config": {"smtp": {"host": "127.0.0.1", "port": self.smtp.getsockname()[1],
+                                            "tls": "TLS_MODE_OFF", "domain": "client.test"}},
+                        "to": [{"email": "bob@well.test"}],
+                        "email": {"from": {"email": "ada@well.test"}}}
+
+    def under_way(self):
+        self.dns.recvfrom(4096)
+        self.smtp.accept()[0].detach()
+
+    def test_a_stop_breaks_it_off(self):
+        call = self.server.call_in_background("TestSend", self.request)
+        self.under_way()
+        began = time.monotonic()
+        self.server.stop()
+        self.assertLess(time.monotonic() - began, 4)  # a diagnosis has 5 s
+        call.join()
+        self.assertEqual("UNAVAILABLE", call.answer.code)
+        self.assertNotIn("internal_error", self.server.process.output("stderr"))
+
+    def test_a_caller_that_leaves_ends_it(self):
+        caller = self.server.call_from_a_process("TestSend", self.request)
+        self.under_way()
+        caller.kill()
+        ended = self.server.process.wait_line(r'"method":"TestSend".*"outcome":"(\w+)".*'
+                                              r'"took_ms":(\d+)', "stderr")
+        self.assertEqual("cancelled", ended.group(1))
+        self.assertLess(int(ended.group(2)), 4000)
+        self.assertNotIn("internal_error", self.server.process.output("stderr"))
+
+    def test_a_deadline_that_passes_is_answered_with_what_is_known(self):
+        answer = self.server.call("TestSend", self.request, deadline=2)
+        self.assertEqual("CAN_PASS_UNKNOWN", answer.message["deliverability"]["dmarc"])
+        self.assertEqual("REASON_TIMEOUT", answer.message["failure"]["reason"])
 
 
 if __name__ == "__main__":

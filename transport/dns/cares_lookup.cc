@@ -72,7 +72,9 @@ struct CaresLookup::Channels {
 CaresLookup::CaresLookup(const asio::any_io_executor& executor, const CaresOptions& options)
     : channels_(std::make_shared<const Channels>(executor, options)) {}
 
-CaresLookup::~CaresLookup() {
+CaresLookup::~CaresLookup() { Stop(); }
+
+void CaresLookup::Stop() {
   channels_->telling->Stop();
   channels_->asking_all->Stop();
 }

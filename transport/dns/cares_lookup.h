@@ -25,6 +25,8 @@ class CaresLookup : public Lookup {
   explicit CaresLookup(const boost::asio::any_io_executor& executor,
                        const CaresOptions& options = {});
   ~CaresLookup() override;
+  // Every lookup, under way or to come, fails. From any thread.
+  void Stop();
   CaresLookup(const CaresLookup&) = delete;
   CaresLookup& operator=(const CaresLookup&) = delete;
 

@@ -25,6 +25,8 @@ Answer Without(Outcome outcome, std::string detail) {
   return answer;
 }
 
+Answer Cancelled() { return Without(Outcome::kFailed, "the lookup was cancelled"); }
+
 // Roughly as on the wire, where each record has a name (a pointer), type, class, TTL and length.
 size_t SizeOf(const Answer& answer) {
   constexpr size_t kRecordHeader = 12;
@@ -131,15 +133,16 @@ asio::awaitable<Answer> Inquiry::Ask(std::string name, RecordType type) {
   std::optional<std::string> asked = AskableName(name);
   if (!asked) co_return Without(Outcome::kNoDomain, "");
   co_await asio::this_coro::throw_if_cancelled(false);
+  // A caller that was cancelled before does not wait for one answer after another.
+  asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) co_return Cancelled();
   const std::shared_ptr<Question> question = state_->Put(state_, Key(std::move(*asked), type));
   if (!question->answer) {
     co_await question->done.async_wait(asio::as_tuple(asio::use_awaitable));
   }
   if (question->answer) co_return *question->answer;
-  const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none) {
-    co_return Without(Outcome::kFailed, "the lookup was cancelled");
-  }
+  state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) co_return Cancelled();
   co_return Without(Outcome::kTimeout, "no DNS answer in time");
 }
 

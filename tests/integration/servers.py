@@ -496,8 +496,10 @@ def why_not_opensmtpd():
 class OpenSmtpd:
     """A private OpenSMTPD. Its folders and users are compiled in: it sees others in their place.
 
-    no_tls   neither TLS nor AUTH: with Debian 12's OpenSSL its process that keeps the key fails every
-             handshake
+    no_tls   neither TLS nor AUTH, which it has under TLS only: its network process has the key without
+             the private part and marks it, so that another process signs; OpenSSL 3 hands on a copy
+             without the mark, and every handshake ends in "rsa routines::missing private key"
+             (6.8.0p2, with RSA and ECDSA, TLS 1.2 and 1.3)
     It offers neither PIPELINING, SMTPUTF8 nor CHUNKING. All of it is delivered to one Maildir.
     """
 
